@@ -1,0 +1,47 @@
+//! The patches of the Kubernetes API: JSON patch, JSON merge patch and strategic merge patch.
+//!
+//! All are functions from a document and a patch to a document; none looks at metadata or versions.
+//!
+//! Invariant: whatever the input, the result is nested no deeper than [`MAX_DEPTH`] and no call panics.
+//!
+//! Deliberately absent: server-side apply, and making patches (clients do).
+
+mod json;
+mod merge;
+mod strategic;
+
+pub use json::{MAX_COPY_BYTES, MAX_OPERATIONS, json_patch};
+pub use merge::merge_patch;
+pub use strategic::strategic_merge;
+
+pub use crate::schema::MAX_DEPTH;
+
+/// Why a patch was not applied. The server answers with the HTTP status of [`PatchError::code`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatchError {
+    /// The patch itself is malformed: 400.
+    #[error("{0}")]
+    Malformed(String),
+    /// The patch is well formed but does not fit the document: 422.
+    #[error("{0}")]
+    NotApplicable(String),
+    /// The patch goes beyond a limit: 413.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The server could not apply the patch for a reason that is not the client's syntax, as Kubernetes
+    /// classifies merge keys that are missing: 500.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl PatchError {
+    /// HTTP status.
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::Malformed(_) => 400,
+            Self::TooLarge(_) => 413,
+            Self::NotApplicable(_) => 422,
+            Self::Failed(_) => 500,
+        }
+    }
+}
