@@ -147,7 +147,7 @@ impl View {
         kind: KindId,
         namespace: &str,
         name: &str,
-    ) -> impl Iterator<Item = &'a Arc<Object>> {
+    ) -> impl Iterator<Item = &'a Arc<Object>> + use<'a> {
         let from: (Arc<str>, Arc<str>) = (namespace.into(), name.into());
         self.kinds[usize::from(kind.0)].range((Bound::Included(from), Bound::Unbounded)).map(|(_, object)| object)
     }
