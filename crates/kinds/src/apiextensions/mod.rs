@@ -1,0 +1,11 @@
+//! The group `apiextensions.k8s.io`.
+//!
+//! Kinds that are stored without being acted on share this file until they get rules and a folder.
+
+use api::{KindDef, Rules};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+
+/// `CustomResourceDefinition`.
+pub const CUSTOM_RESOURCE_DEFINITION: KindDef = crate::api_extension(
+    KindDef::cluster::<CustomResourceDefinition>(&Rules::NONE).short(&["crd", "crds"]).with_status().with_generation(),
+);

@@ -1,0 +1,15 @@
+//! Equal pods, rolled from one template to the next.
+
+use api::{KindDef, Rules, ScalePaths};
+use k8s_openapi::api::apps::v1::Deployment;
+
+const SCALE: ScalePaths =
+    ScalePaths { spec_replicas: "spec.replicas", status_replicas: "status.replicas", selector: "spec.selector" };
+
+/// The kind's definition.
+pub const KIND: KindDef = KindDef::namespaced::<Deployment>(&Rules::NONE)
+    .short(&["deploy"])
+    .in_all()
+    .with_status()
+    .with_scale(SCALE)
+    .with_generation();

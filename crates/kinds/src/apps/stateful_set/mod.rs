@@ -1,0 +1,15 @@
+//! Numbered pods, each with its own name and storage.
+
+use api::{KindDef, Rules, ScalePaths};
+use k8s_openapi::api::apps::v1::StatefulSet;
+
+const SCALE: ScalePaths =
+    ScalePaths { spec_replicas: "spec.replicas", status_replicas: "status.replicas", selector: "spec.selector" };
+
+/// The kind's definition.
+pub const KIND: KindDef = KindDef::namespaced::<StatefulSet>(&Rules::NONE)
+    .short(&["sts"])
+    .in_all()
+    .with_status()
+    .with_scale(SCALE)
+    .with_generation();
