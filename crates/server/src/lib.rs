@@ -1,1 +1,91 @@
+//! The front door of a cluster: the Kubernetes API over HTTPS, and the same rules for callers in this process.
+//!
+//! A request passes, in this order: limits ([`http`]), authentication ([`auth`]), parsing ([`request`]),
+//! authorization ([`auth`]), and then discovery, a proxy, a read or a write. Whoever calls in process uses a
+//! [`Door`] and passes the same authorization, admission and validation.
+//!
+//! Invariant: only this crate opens the store, and nothing is written that did not pass [`write`].
+//!
+//! Deliberately absent: concrete kinds. The catalogue and the schemas come in as data; the few kinds that Kubernetes
+//! itself treats specially at its door (namespaces, pods, services …) are named in [`admission`] and next to the
+//! subresource that is theirs.
 
+pub mod auth;
+pub mod config;
+pub mod discovery;
+mod door;
+pub mod http;
+pub mod proxy;
+pub mod request;
+pub mod response;
+pub mod user;
+
+use std::sync::Arc;
+
+use api::Catalogue;
+use api::schema::SchemaSet;
+use store::Store;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use config::Config;
+pub use door::Door;
+pub use request::{Attributes, Request};
+pub use response::{Body, Response};
+pub use user::User;
+
+/// The API server of one cluster.
+pub struct Server {
+    /// What it serves from.
+    pub store: Arc<Store>,
+    /// The kinds that it serves.
+    pub catalogue: Arc<Catalogue>,
+    /// Their structure.
+    pub schemas: Arc<SchemaSet>,
+    /// How it was set up.
+    pub config: Config,
+    /// Cancelled when the server shuts down: whatever runs long ends then.
+    pub stopping: CancellationToken,
+    /// Owner of everything that outlives its request (upgraded connections).
+    pub tasks: TaskTracker,
+    /// What authentication and authorization keep between requests.
+    pub auth: auth::State,
+    /// What discovery keeps between requests.
+    pub discovery: discovery::State,
+    /// What proxies keep between requests.
+    pub proxy: proxy::State,
+}
+
+/// Why a server could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A part of the configuration is unusable.
+    #[error("server configuration: {what}: {why}")]
+    Config {
+        /// Which part.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Server {
+    /// Sets a server up over an open store. Nothing listens yet.
+    ///
+    /// # Errors
+    /// When the configuration is unusable.
+    pub fn new(store: Arc<Store>, schemas: Arc<SchemaSet>, config: Config) -> Result<Arc<Self>, SetupError> {
+        let catalogue = Arc::clone(store.view().catalogue());
+        Ok(Arc::new(Self {
+            auth: auth::State::new(&config)?,
+            discovery: discovery::State::new(&config)?,
+            proxy: proxy::State::new(&config)?,
+            store,
+            catalogue,
+            schemas,
+            config,
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }))
+    }
+}
