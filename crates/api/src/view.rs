@@ -28,6 +28,7 @@ pub struct View {
     now: Timestamp,
     catalogue: Arc<Catalogue>,
     kinds: Vec<Objects>,
+    changes: Vec<u64>,
     by_owner: HashTrieMapSync<Arc<str>, Keys>,
     by_field: HashTrieMapSync<(KindId, Arc<str>), Keys>,
 }
@@ -36,11 +37,13 @@ impl View {
     /// The empty view of a catalogue.
     pub fn empty(catalogue: Arc<Catalogue>) -> Self {
         let kinds = vec![Objects::new_sync(); catalogue.kinds().len()];
+        let changes = vec![0; kinds.len()];
         Self {
             revision: 0,
             now: Timestamp::UNIX_EPOCH,
             catalogue,
             kinds,
+            changes,
             by_owner: HashTrieMapSync::new_sync(),
             by_field: HashTrieMapSync::new_sync(),
         }
@@ -87,6 +90,7 @@ impl View {
             let keys = self.by_field.get(&slot).cloned().unwrap_or_else(Keys::new_sync);
             self.by_field.insert_mut(slot, keys.insert(key.clone()));
         }
+        self.changes[usize::from(key.kind.0)] += 1;
         let objects = &mut self.kinds[usize::from(key.kind.0)];
         objects.insert_mut((key.namespace, key.name), object);
         previous
@@ -98,6 +102,7 @@ impl View {
         let slot = (key.namespace.clone(), key.name.clone());
         let object = objects.get(&slot).cloned()?;
         objects.remove_mut(&slot);
+        self.changes[usize::from(key.kind.0)] += 1;
         for owner in &object.header.owners {
             if let Some(keys) = self.by_owner.get(&owner.uid).map(|keys| keys.remove(key)) {
                 if keys.is_empty() {
@@ -133,6 +138,12 @@ impl View {
     /// How many objects of a kind there are.
     pub fn n_objects(&self, kind: KindId) -> usize {
         self.kinds[usize::from(kind.0)].size()
+    }
+
+    /// Counts the changes of a kind's objects. Among the views of one store, the same count means the same
+    /// objects: what was computed from them is still good.
+    pub fn n_changes(&self, kind: KindId) -> u64 {
+        self.changes[usize::from(kind.0)]
     }
 
     /// Objects of a kind in one namespace, by name.
