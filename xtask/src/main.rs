@@ -1,1 +1,39 @@
-fn main() {}
+//! The project's own commands: `cargo xtask up`, `test`, `tidy`, `bench`, `schemas`.
+
+mod bench;
+mod run;
+mod schemas;
+mod setup;
+mod tidy;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask up             install what is missing, build, start a cluster, deploy the sample application
+cargo xtask test           install what the tests need, check format and lints, run all tests (as root)
+cargo xtask tidy           check layers, file sizes and words
+cargo xtask bench [NAME…]  measure, and print figures and ratios
+cargo xtask schemas PATH   refresh the table of schema facts from a Kubernetes OpenAPI definitions file";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["up"] => setup::up(),
+        ["test"] => run::test(),
+        ["tidy"] => tidy::check(),
+        ["bench", names @ ..] => bench::run(names),
+        ["schemas", path] => schemas::refresh(std::path::Path::new(path)),
+        _ => {
+            eprintln!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
