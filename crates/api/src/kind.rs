@@ -136,18 +136,24 @@ pub struct KindDef {
     pub selectable: &'static [&'static str],
     /// Whether `metadata.generation` counts changes of everything but metadata and status.
     pub generation: bool,
-    rules: &'static (dyn Any + Send + Sync),
+    rules: &'static AnyRules,
     hooks: Hooks,
 }
 
-/// The typed rules with the type forgotten.
+/// A kind's [`Rules`] with their type forgotten.
+type AnyRules = dyn Any + Send + Sync;
+
+/// Decodes and validates a value.
+type Validate = fn(&AnyRules, &Value, Option<&Object>, &mut FieldErrors) -> Result<(), serde_json::Error>;
+
+/// What calls into [`AnyRules`], made where the type is known.
 #[derive(Clone, Copy)]
 struct Hooks {
-    defaults: fn(&(dyn Any + Send + Sync), &mut Value),
-    prepare: fn(&(dyn Any + Send + Sync), &mut Value, Option<&Value>),
-    validate: fn(&(dyn Any + Send + Sync), &Value, Option<&Object>, &mut FieldErrors) -> Result<(), serde_json::Error>,
-    heads: fn(&(dyn Any + Send + Sync)) -> Vec<ColumnHead>,
-    cells: fn(&(dyn Any + Send + Sync), &Object, Row) -> Vec<Value>,
+    defaults: fn(&AnyRules, &mut Value),
+    prepare: fn(&AnyRules, &mut Value, Option<&Value>),
+    validate: Validate,
+    heads: fn(&AnyRules) -> Vec<ColumnHead>,
+    cells: fn(&AnyRules, &Object, Row) -> Vec<Value>,
 }
 
 impl KindDef {
@@ -232,12 +238,12 @@ impl KindDef {
     }
 }
 
-fn rules_of<K: 'static>(rules: &(dyn Any + Send + Sync)) -> &Rules<K> {
+fn rules_of<K: 'static>(rules: &AnyRules) -> &Rules<K> {
     rules.downcast_ref().expect("a KindDef's rules are of the type it was made for")
 }
 
 fn validate<K: DeserializeOwned + Any + Send + Sync>(
-    rules: &(dyn Any + Send + Sync),
+    rules: &AnyRules,
     value: &Value,
     old: Option<&Object>,
     errors: &mut FieldErrors,
@@ -251,11 +257,7 @@ fn head<K>(column: &Column<K>) -> ColumnHead {
     ColumnHead { name: column.name, kind: column.kind, format: column.format, priority: column.priority }
 }
 
-fn cells<K: DeserializeOwned + Any + Send + Sync>(
-    rules: &(dyn Any + Send + Sync),
-    object: &Object,
-    row: Row,
-) -> Vec<Value> {
+fn cells<K: DeserializeOwned + Any + Send + Sync>(rules: &AnyRules, object: &Object, row: Row) -> Vec<Value> {
     let columns = rules_of::<K>(rules).columns;
     let Some(typed) = object.typed::<K>() else { return vec![Value::Null; columns.len()] };
     columns.iter().map(|column| (column.cell)(typed, row)).collect()
