@@ -1,0 +1,238 @@
+//! What can be typed: commands, their options and their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  it could not be done; the message says why and what to do
+  2  the command line makes no sense
+  3  there is no such cluster, or it is not running";
+
+/// A Kubernetes cluster on this machine, in about a second.
+#[derive(Parser)]
+#[command(name = "shipmate", version, after_help = EXIT_CODES, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which cluster a command is about.
+#[derive(Args, Clone)]
+pub(crate) struct Which {
+    /// Name of the cluster, and of its kubectl context.
+    #[arg(long, short = 'n', default_value = "shipmate", value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+/// How data is printed.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// How data is printed.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Output {
+    /// Print for people or as JSON.
+    #[arg(long, short = 'o', value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) output: Format,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Start a cluster; create it if there is none of that name
+    Start(Start),
+    /// Stop a cluster; its objects and data are kept
+    Stop(Which),
+    /// Delete a cluster and everything that it made
+    Delete(Delete),
+    /// Show what runs
+    Status(Status),
+    /// Print the address of a node
+    Ip(Ip),
+    /// Print the log of a process of the cluster
+    Logs(Logs),
+    /// List services, or print the URLs of one
+    Service(Service),
+    /// Load, list and remove images on the nodes
+    #[command(subcommand)]
+    Image(Image),
+    /// Run kubectl on the cluster
+    Kubectl(Kubectl),
+    /// Open a shell, or run a command, on a node
+    Shell(Shell),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Run the API server and controllers (started by `start`)
+    #[command(hide = true)]
+    Server(Process),
+    /// Run a node's kubelet, service proxy and DNS (started by `start`)
+    #[command(hide = true)]
+    Node(Process),
+}
+
+/// Arguments of `start`.
+#[derive(Args)]
+pub(crate) struct Start {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Nodes of a new cluster: a number, or `simulated:N` for nodes without containers.
+    #[arg(long, default_value = None, value_name = "N|simulated:N")]
+    pub(crate) nodes: Option<String>,
+    /// Port of a new cluster's API server; a free one if not given.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// Deploy the sample web application.
+    #[arg(long)]
+    pub(crate) sample: bool,
+}
+
+/// Arguments of `delete`.
+#[derive(Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Delete all clusters.
+    #[arg(long, conflicts_with = "name")]
+    pub(crate) all: bool,
+}
+
+/// Arguments of `status`.
+#[derive(Args)]
+pub(crate) struct Status {
+    /// Name of the cluster; all clusters if not given.
+    #[arg(long, short = 'n', value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `ip`.
+#[derive(Args)]
+pub(crate) struct Ip {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// The node; the first if not given.
+    pub(crate) node: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `logs`.
+#[derive(Args)]
+pub(crate) struct Logs {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// The node; the API server if not given.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) node: Option<String>,
+    /// With `--node`: its containerd instead of its kubelet.
+    #[arg(long, requires = "node")]
+    pub(crate) containerd: bool,
+    /// Go on printing as the log grows.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Print at most this many of the last lines.
+    #[arg(long, value_name = "LINES", default_value_t = 100)]
+    pub(crate) tail: usize,
+}
+
+/// Arguments of `service`.
+#[derive(Args)]
+pub(crate) struct Service {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// The service, as `NAME` or `NAMESPACE/NAME`; all services if not given.
+    pub(crate) service: Option<String>,
+    /// Print URLs only.
+    #[arg(long)]
+    pub(crate) url: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Image {
+    /// Load images from an archive (OCI layout or `docker save`) into every node
+    Load(ImageLoad),
+    /// List the images on the nodes
+    Ls(ImageList),
+    /// Remove an image from every node
+    Rm(ImageRemove),
+}
+
+/// Arguments of `image load`.
+#[derive(Args)]
+pub(crate) struct ImageLoad {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// The archive; `-` reads standard input.
+    pub(crate) archive: PathBuf,
+    /// Load it into this node only.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) node: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `image ls`.
+#[derive(Args)]
+pub(crate) struct ImageList {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `image rm`.
+#[derive(Args)]
+pub(crate) struct ImageRemove {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// The image's reference.
+    pub(crate) reference: String,
+}
+
+/// Arguments of `kubectl`.
+#[derive(Args)]
+pub(crate) struct Kubectl {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Arguments for kubectl.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<String>,
+}
+
+/// Arguments of `shell`.
+#[derive(Args)]
+pub(crate) struct Shell {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// The node.
+    pub(crate) node: String,
+    /// Command to run instead of a shell.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
+}
+
+/// Arguments of `completions`.
+#[derive(Args)]
+pub(crate) struct Completions {
+    /// The shell.
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Arguments of the cluster's own processes.
+#[derive(Args)]
+pub(crate) struct Process {
+    /// Its configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
