@@ -137,8 +137,13 @@ fn go_types(root: &Path) -> Result<String> {
         let text = fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
         read_go(&text, &package_name(root, &file), &mut sources);
     }
+    let facts = fs::read_to_string(Path::new(TARGET).join("facts.txt")).context("read facts.txt; write it first")?;
     let mut table = GO_TYPES_HEAD.to_owned();
     for (package, name) in sources.structs.keys() {
+        // Sources keep versions that are no longer served.
+        if !facts.contains(&format!(".{package}.")) {
+            continue;
+        }
         let version = package.rsplit('.').next().unwrap_or(package);
         let mut fields = BTreeMap::new();
         flatten(&sources, package, name, &mut fields);

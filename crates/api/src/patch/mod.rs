@@ -6,15 +6,22 @@
 //!
 //! Deliberately absent: server-side apply, and making patches (clients do).
 
+mod go_value;
 mod json;
+mod lists;
 mod merge;
 mod strategic;
+#[cfg(test)]
+mod strategic_cases;
+
+use serde_json::Value;
 
 pub use json::{MAX_COPY_BYTES, MAX_OPERATIONS, json_patch};
 pub use merge::merge_patch;
 pub use strategic::strategic_merge;
 
 pub use crate::schema::MAX_DEPTH;
+use crate::schema::depth_within;
 
 /// Why a patch was not applied. The server answers with the HTTP status of [`PatchError::code`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,8 +35,7 @@ pub enum PatchError {
     /// The patch goes beyond a limit: 413.
     #[error("{0}")]
     TooLarge(String),
-    /// The server could not apply the patch for a reason that is not the client's syntax, as Kubernetes
-    /// classifies merge keys that are missing: 500.
+    /// What Kubernetes answers with 500: a strategic merge patch that lacks a merge key or mixes types.
     #[error("{0}")]
     Failed(String),
 }
@@ -44,4 +50,11 @@ impl PatchError {
             Self::Failed(_) => 500,
         }
     }
+}
+
+fn refuse_deep(value: &Value) -> Result<(), PatchError> {
+    if depth_within(value, MAX_DEPTH) {
+        return Ok(());
+    }
+    Err(PatchError::NotApplicable(format!("patch is nested more than {MAX_DEPTH} levels deep; flatten it")))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::node::{Additional, ListType, MapType, Node, PatchStrategy};
+use super::node::{Additional, ListType, MapType, Node, PatchStrategy, Type};
 use super::set::{Definition, SchemaSet};
 
 /// References that lead to references are followed this far; more is a cycle without structure.
@@ -120,10 +120,9 @@ impl<'a> Schema<'a> {
         self.site.description.as_deref().or(self.shape.description.as_deref())
     }
 
-    /// Whether everything below is kept without being looked at.
-    pub fn is_free_form(&self) -> bool {
-        self.shape.kind == super::node::Type::Any
-            && self.shape.format == super::node::Format::None
-            && self.shape.properties.is_empty()
+    /// Whether fields that the schema does not name belong to the value.
+    pub fn is_open(&self) -> bool {
+        let shape = self.shape;
+        shape.preserve || shape.additional != Additional::No || (shape.kind == Type::Any && shape.properties.is_empty())
     }
 }

@@ -5,21 +5,26 @@
 //! because Kubernetes' own types are recursive (JSONSchemaProps). Whoever walks a schema holds a [`Schema`], a cheap
 //! cursor that resolves those names on the way. Built-in kinds and custom kinds take this same form.
 //!
-//! Invariant: every reference in a set resolves to a definition of the same set, or the value below it is treated
-//! as free-form.
+//! Invariant: a reference that does not resolve makes the value below it free-form; it is never an error or a panic.
 //!
-//! Deliberately absent: validation of values (ranges, patterns, CEL) and defaults' meaning, which belong to kinds.
+//! Deliberately absent: validation of values (ranges, patterns, CEL) and defaulting, which belong to kinds.
 
-mod build;
 mod check;
+#[cfg(test)]
+mod check_cases;
 mod cursor;
 mod node;
 mod openapi;
+mod quantity;
+mod read;
+mod scalar;
 mod set;
+mod time;
 
-pub use build::SchemaError;
-pub use check::{CheckOptions, Checked, MAX_DEPTH};
+pub use check::{CheckOptions, Checked, MAX_DEPTH, depth_within};
 pub use cursor::Schema;
 pub use node::{Additional, Extra, Format, ListType, MapType, Node, PatchStrategy, Property, Type};
 pub use openapi::{Definitions, Dialect};
+pub use read::{Reader, SchemaError};
+pub(crate) use scalar::json_type;
 pub use set::{Definition, GroupVersionKind, Root, SchemaSet};

@@ -86,6 +86,21 @@ pub struct PatchStrategy {
     pub replace: bool,
 }
 
+impl PatchStrategy {
+    /// Reads `merge,retainKeys`; other words are passed over.
+    pub fn from_text(text: &str) -> Self {
+        let has = |word| text.split(',').any(|part| part == word);
+        Self { merge: has("merge"), retain_keys: has("retainKeys"), replace: has("replace") }
+    }
+
+    /// Writes `merge,retainKeys`.
+    pub fn to_text(self) -> String {
+        let words = [(self.merge, "merge"), (self.replace, "replace"), (self.retain_keys, "retainKeys")];
+        let words: Vec<&str> = words.into_iter().filter_map(|(set, word)| set.then_some(word)).collect();
+        words.join(",")
+    }
+}
+
 /// Values of an object that are not named properties.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Additional {
