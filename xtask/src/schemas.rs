@@ -35,6 +35,7 @@ const FACTS_HEAD: &str = "\
 # A line without indentation is a definition, an indented one a property of it.
 # list=TYPE keys=MAP-KEYS  how server-side apply merges a list; lists without an entry are atomic
 # map=atomic               an object that is replaced as a whole
+# required=FIELDS          the fields that must be present; the Rust types differ in some
 # strategy= merge=KEY      how strategic merge patch merges
 # kind=GROUP/VERSION/KIND  what a definition describes; * is every group and version
 # items=DEFINITION         a List kind, and what it holds
@@ -65,6 +66,10 @@ fn facts(document: &Value) -> Result<String> {
 
 fn definition_facts(definition: &Value) -> Vec<String> {
     let mut facts = merge_facts(definition);
+    if let Some(Value::Array(required)) = definition.get("required") {
+        let names: Vec<&str> = required.iter().filter_map(Value::as_str).collect();
+        facts.push(format!("required={}", names.join(",")));
+    }
     let kinds = definition.get("x-kubernetes-group-version-kind").and_then(Value::as_array);
     match kinds.map(Vec::as_slice) {
         Some([kind]) => {

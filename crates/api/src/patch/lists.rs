@@ -66,7 +66,7 @@ enum Identity<'k> {
 }
 
 impl Identity<'_> {
-    fn of<'v>(self, element: &'v Value) -> Result<&'v Value, PatchError> {
+    fn of(self, element: &Value) -> Result<&Value, PatchError> {
         match (self, element) {
             (Self::Value, _) => Ok(element),
             (Self::Field(key), Value::Object(fields)) => fields.get(key).ok_or_else(|| no_merge_key(element, key)),

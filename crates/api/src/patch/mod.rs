@@ -11,8 +11,6 @@ mod json;
 mod lists;
 mod merge;
 mod strategic;
-#[cfg(test)]
-mod strategic_cases;
 
 use serde_json::Value;
 

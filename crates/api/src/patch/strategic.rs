@@ -218,3 +218,39 @@ pub(super) fn wrong_type(expected: &str, found: &Value) -> PatchError {
     };
     PatchError::Failed(format!("expected a {expected}, but received a {found}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::strategic_merge;
+    use crate::schema::{Definition, Reader, Schema, SchemaSet};
+
+    /// The rules at work on a small type; the cases on real kinds are beside the schemas of those.
+    #[test]
+    fn the_schema_decides_how_lists_merge() {
+        let node = Reader::default().read(&json!({"type": "object", "properties": {
+            "keyed": {"type": "array", "items": {"type": "object", "properties": {"k": {}, "v": {}}},
+                      "x-kubernetes-patch-strategy": "merge", "x-kubernetes-patch-merge-key": "k"},
+            "keyless": {"type": "array", "items": {"type": "object"}, "x-kubernetes-patch-strategy": "merge"},
+            "set": {"type": "array", "items": {"type": "string"}, "x-kubernetes-patch-strategy": "merge"},
+            "whole": {"type": "array", "items": {"type": "string"}},
+            "swap": {"type": "object", "additionalProperties": {"type": "string"},
+                     "x-kubernetes-patch-strategy": "replace"},
+        }}));
+        let definition = Definition { name: "x.v1.T".into(), node: node.unwrap(), kinds: Vec::new() };
+        let set = SchemaSet::default();
+        let schema = Schema::new(&set, &definition);
+        let target = json!({
+            "keyed": [{"k": 1, "v": 1}, {"k": 2}], "set": ["a"], "whole": ["a"], "swap": {"a": "b"}, "keyless": [{"k": 1}]
+        });
+        let patch = json!({"keyed": [{"k": 1, "v": 2}], "set": ["b"], "whole": ["b"], "swap": {"c": "d"}});
+        let expected = json!({
+            "keyed": [{"k": 1, "v": 2}, {"k": 2}], "set": ["b", "a"], "whole": ["b"], "swap": {"c": "d"},
+            "keyless": [{"k": 1}]
+        });
+        assert_eq!(strategic_merge(&target, &patch, schema), Ok(expected));
+        let error = strategic_merge(&target, &json!({"keyless": [{"k": 2}]}), schema).unwrap_err();
+        assert_eq!(error.to_string(), "cannot merge lists without merge key for struct");
+    }
+}

@@ -258,3 +258,70 @@ fn go_type(schema: Schema<'_>) -> String {
         (Type::Any, _) => "interface {}".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::super::read::Reader;
+    use super::super::set::{Definition, Root, SchemaSet};
+    use super::{CheckOptions, Checked, depth_within};
+
+    /// A custom kind, as a CRD describes it.
+    fn widget() -> Root {
+        let schema = json!({"type": "object", "properties": {
+            "spec": {"type": "object", "properties": {
+                "size": {"type": "integer"},
+                "note": {"type": "string", "nullable": true},
+                "open": {"type": "object", "x-kubernetes-preserve-unknown-fields": true,
+                         "properties": {"known": {"type": "object", "properties": {"a": {"type": "string"}}}}},
+                "map": {"type": "object", "additionalProperties": {"type": "object", "properties": {"a": {"type": "string"}}}},
+                "closed": {"type": "object"},
+                "missing": {"$ref": "#/definitions/no.such.Thing"},
+            }}
+        }});
+        let node = Reader::default().read(&schema).unwrap();
+        let definition = Definition { name: "com.example.v1.Widget".into(), node, kinds: Vec::new() };
+        Root::new(Arc::new(SchemaSet::new([Arc::new(definition)])), "com.example.v1.Widget").unwrap()
+    }
+
+    fn check(spec: Value) -> (Value, Checked) {
+        let mut value = json!({"spec": spec});
+        let checked = widget().schema().check(&mut value, CheckOptions::default());
+        (value["spec"].take(), checked)
+    }
+
+    #[test]
+    fn custom_kinds_are_pruned_like_built_in_ones() {
+        let spec = json!({
+            "open": {"any": {"thing": 1}, "known": {"a": "x", "b": 1}}, "closed": {"x": 1},
+            "map": {"k": {"a": "x", "b": 1}}, "missing": {"is": "kept"}, "note": null, "size": null
+        });
+        let (value, checked) = check(spec);
+        assert_eq!(checked.unknown, ["spec.closed.x", "spec.map.k.b", "spec.open.known.b"]);
+        assert_eq!(
+            value,
+            json!({
+                "open": {"any": {"thing": 1}, "known": {"a": "x"}}, "closed": {},
+                "map": {"k": {"a": "x"}}, "missing": {"is": "kept"}, "note": null
+            })
+        );
+    }
+
+    #[test]
+    fn reports_are_bounded() {
+        let many: serde_json::Map<String, Value> = (0..500).map(|n| (format!("x{n}"), json!(1))).collect();
+        let (value, checked) = check(Value::Object(many));
+        assert_eq!((checked.unknown.len(), value), (100, json!({})));
+    }
+
+    #[test]
+    fn depth_counts_objects_and_arrays() {
+        for (value, depth) in [(json!(1), 0), (json!([]), 1), (json!({"a": [1]}), 2), (json!([[], [[]]]), 3)] {
+            assert!(depth_within(&value, depth), "{value}");
+            assert!(depth == 0 || !depth_within(&value, depth - 1), "{value}");
+        }
+    }
+}

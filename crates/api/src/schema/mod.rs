@@ -10,8 +10,6 @@
 //! Deliberately absent: validation of values (ranges, patterns, CEL) and defaulting, which belong to kinds.
 
 mod check;
-#[cfg(test)]
-mod check_cases;
 mod cursor;
 mod node;
 mod openapi;

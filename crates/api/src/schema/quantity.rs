@@ -39,10 +39,10 @@ pub(super) fn canonical(text: &str) -> Result<String, &'static str> {
     if text.is_empty() {
         return Err(MALFORMED);
     }
+    let suffix = read_suffix(suffix)?;
     if whole.len() + fraction.len() == 0 {
         return Err(BAD_NUMBER);
     }
-    let suffix = read_suffix(suffix)?;
     let Some(nano) = nano(whole, fraction, suffix) else { return Ok(text.to_owned()) };
     if nano == 0 {
         return Ok("0".into());
@@ -187,7 +187,7 @@ mod tests {
             ("100Mb", MALFORMED),
             ("1 Gi", MALFORMED),
             ("1..5", MALFORMED),
-            ("--1", MALFORMED),
+            ("--1", BAD_SUFFIX),
             ("Infinity", MALFORMED),
             (".", BAD_NUMBER),
             ("Gi", BAD_NUMBER),

@@ -116,7 +116,8 @@ fn illegal_base64(text: &str) -> Option<usize> {
         }
     }
     // Go points at the start of the group that is cut short.
-    ((digits + padding) % 4 != 0).then(|| text.len() - (digits + padding) % 4)
+    let cut_short = (digits + padding) % 4;
+    (cut_short != 0).then(|| text.len() - cut_short)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub(super) fn complete(definitions: &mut Vec<Definition>, reader: &mut Reader) {
     for list in lines.sections.iter().filter(|section| section.has("items=")) {
         definitions.push(list_definition(list, reader));
     }
+    definitions.push(watch_event(reader));
     let mut places: HashMap<String, usize> = HashMap::new();
     for (at, definition) in definitions.iter_mut().enumerate() {
         correct(definition);
@@ -110,6 +111,7 @@ fn apply(node: &mut Node, facts: &[&'static str], reader: &mut Reader) {
             Some(("list", "set")) => node.list = ListType::Set,
             Some(("map", "atomic")) => node.map = MapType::Atomic,
             Some(("keys", keys)) => node.extra_mut().list_keys = keys.split(',').map(|key| reader.share(key)).collect(),
+            Some(("required", names)) => node.required = names.split(',').map(|name| reader.share(name)).collect(),
             Some(("strategy", text)) => node.strategy = PatchStrategy::from_text(text),
             Some(("merge", key)) => node.extra_mut().merge_key = Some(reader.share(key)),
             _ => {}
@@ -120,8 +122,8 @@ fn apply(node: &mut Node, facts: &[&'static str], reader: &mut Reader) {
 /// Mends what k8s-openapi's schemas say differently from the API, or cannot say.
 fn correct(definition: &mut Definition) {
     let node = &mut definition.node;
-    // The types hold metadata without Option; the API does not ask for it.
-    node.required = node.required.iter().filter(|name| &***name != "metadata").cloned().collect();
+    // What must be present is a fact of the table: some types hold without Option what the API does not ask for.
+    node.required = Box::default();
     match definition.name.rsplit('.').next().unwrap_or_default() {
         "Quantity" => (node.kind, node.format) = (Type::Any, Format::Quantity),
         "Time" => (node.kind, node.format, node.extra) = (Type::String, Format::DateTime, None),
@@ -137,31 +139,54 @@ fn correct(definition: &mut Definition) {
 fn list_definition(section: &Section, reader: &mut Reader) -> Definition {
     let item = section.value("items=").unwrap_or_default();
     let item_kind = item.rsplit('.').next().unwrap_or_default();
-    let text = |reader: &mut Reader, description: &str| Node {
-        kind: Type::String,
-        description: Some(reader.share(description)),
-        ..Node::default()
+    let items = Node {
+        kind: Type::Array,
+        items: Some(Box::new(reference(reader, item))),
+        ..described(reader, "The objects of this list.")
     };
-    let reference = |reader: &mut Reader, name: &str| Node { reference: Some(reader.share(name)), ..Node::default() };
-    let mut items = Node { kind: Type::Array, ..Node::default() };
-    items.description = Some(reader.share("The objects of this list."));
-    items.items = Some(Box::new(reference(reader, item)));
-    let mut metadata = reference(reader, &format!("{META}.ListMeta"));
-    metadata.description = Some(reader.share("Metadata of the list: its version and how to continue it."));
+    let metadata = Node {
+        reference: Some(reader.share(&format!("{META}.ListMeta"))),
+        ..described(reader, "Metadata of the list: its version and how to continue it.")
+    };
     let properties = [
         ("apiVersion", text(reader, "Version of the schema that the list is written in.")),
         ("items", items),
         ("kind", text(reader, "Kind of the list.")),
         ("metadata", metadata),
     ];
-    let node = Node {
-        kind: Type::Object,
-        description: Some(reader.share(&format!("{item_kind}List is a list of {item_kind} objects."))),
-        properties: properties.map(|(name, node)| Property { name: reader.share(name), node }).into(),
-        required: [reader.share("items")].into(),
-        ..Node::default()
-    };
-    Definition { name: reader.share(section.name), node, kinds: Vec::new() }
+    object(section.name, &format!("{item_kind}List is a list of {item_kind} objects."), properties, reader)
+}
+
+/// What a watch sends: an enum of k8s-openapi, without a schema of its own.
+fn watch_event(reader: &mut Reader) -> Definition {
+    let properties = [
+        ("object", reference(reader, "io.k8s.apimachinery.pkg.runtime.RawExtension")),
+        ("type", text(reader, "What happened: ADDED, MODIFIED, DELETED, BOOKMARK or ERROR.")),
+    ];
+    object(&format!("{META}.WatchEvent"), "WatchEvent is one change that a watch reports.", properties, reader)
+}
+
+fn object<const N: usize>(
+    name: &str,
+    description: &str,
+    properties: [(&str, Node); N],
+    reader: &mut Reader,
+) -> Definition {
+    let properties = properties.map(|(name, node)| Property { name: reader.share(name), node }).into();
+    let node = Node { kind: Type::Object, properties, ..described(reader, description) };
+    Definition { name: reader.share(name), node, kinds: Vec::new() }
+}
+
+fn described(reader: &mut Reader, description: &str) -> Node {
+    Node { description: Some(reader.share(description)), ..Node::default() }
+}
+
+fn text(reader: &mut Reader, description: &str) -> Node {
+    Node { kind: Type::String, ..described(reader, description) }
+}
+
+fn reference(reader: &mut Reader, name: &str) -> Node {
+    Node { reference: Some(reader.share(name)), ..Node::default() }
 }
 
 /// Adds the Go types that decode errors name.
