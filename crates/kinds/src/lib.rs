@@ -14,19 +14,25 @@ pub mod apps;
 pub mod autoscaling;
 pub mod batch;
 pub mod certificates;
+mod controllers;
 pub mod coordination;
 pub mod core;
 pub mod discovery;
 pub mod flowcontrol;
 pub mod networking;
 pub mod node;
+pub mod placement;
 pub mod policy;
 pub mod rbac;
 pub mod resource;
 pub mod scheduling;
+pub mod schema;
 pub mod storage;
 pub mod storagemigration;
+mod checks;
+pub mod table;
 mod value;
+pub mod workload;
 
 use api::kind::Alias;
 use api::{Catalogue, ControllerDef, KindDef};
@@ -101,9 +107,6 @@ pub const KINDS: &[KindDef] = &[
 /// Further versions of stored kinds.
 pub const ALIASES: &[Alias] = &[autoscaling::horizontal_pod_autoscaler::v1::ALIAS, core::event::events_v1::ALIAS];
 
-/// Every controller.
-const CONTROLLERS: &[ControllerDef] = &[];
-
 /// The catalogue of all built-in kinds.
 pub fn catalogue() -> Catalogue {
     Catalogue::new(KINDS, ALIASES)
@@ -111,7 +114,7 @@ pub fn catalogue() -> Catalogue {
 
 /// Every controller of the built-in kinds.
 pub fn controllers() -> &'static [ControllerDef] {
-    CONTROLLERS
+    controllers::CONTROLLERS
 }
 
 /// Puts a kind into the category of those that extend the API.

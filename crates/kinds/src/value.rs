@@ -2,7 +2,8 @@
 //!
 //! Every step leaves a value alone that is not of the shape it expects: the schema check has the say about shapes.
 
-use serde_json::{Map, Value, json};
+use api::Quantity;
+use serde_json::{Value, json};
 
 /// Sets `field` unless it is there; `null` counts as absent.
 pub fn default(value: &mut Value, field: &str, to: impl Into<Value>) {
@@ -75,7 +76,11 @@ pub fn clear_status(value: &mut Value, old: Option<&Value>) {
     }
 }
 
-/// The object itself, when it is one.
-pub fn map(value: &mut Value) -> Option<&mut Map<String, Value>> {
-    value.as_object_mut()
+/// An amount, written as text or as a number.
+pub fn quantity(value: &Value) -> Option<Quantity> {
+    match value {
+        Value::String(text) => Quantity::parse(text).ok(),
+        Value::Number(number) => Quantity::parse(&number.to_string()).ok(),
+        _ => None,
+    }
 }

@@ -1,5 +1,10 @@
 //! One pod on every node that fits.
 
+pub mod controller;
+mod placing;
+mod status;
+mod update;
+
 use api::{KindDef, Rules};
 use k8s_openapi::api::apps::v1::DaemonSet;
 

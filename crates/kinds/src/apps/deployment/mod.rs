@@ -1,5 +1,13 @@
 //! Equal pods, rolled from one template to the next.
 
+pub mod controller;
+mod revision;
+mod rollout;
+mod scaling;
+mod sets;
+mod status;
+mod strategy;
+
 use api::{KindDef, Rules, ScalePaths};
 use k8s_openapi::api::apps::v1::Deployment;
 

@@ -1,5 +1,7 @@
 //! Keeps a number of equal pods.
 
+pub mod controller;
+
 use api::{KindDef, Rules, ScalePaths};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 

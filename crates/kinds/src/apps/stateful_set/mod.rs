@@ -1,5 +1,10 @@
 //! Numbered pods, each with its own name and storage.
 
+pub mod controller;
+mod identity;
+mod slots;
+mod status;
+
 use api::{KindDef, Rules, ScalePaths};
 use k8s_openapi::api::apps::v1::StatefulSet;
 

@@ -1,5 +1,14 @@
 //! Pods that run until enough of them have succeeded.
 
+pub mod controller;
+mod failures;
+mod indexes;
+mod status;
+mod tally;
+pub mod ttl;
+mod verdict;
+mod workers;
+
 use api::{KindDef, Rules};
 use k8s_openapi::api::batch::v1::Job;
 

@@ -1,4 +1,15 @@
 //! Containers that run together on one node.
+//!
+//! A pod's spec is decided when it is made; afterwards only images, tolerations, the deadline and scheduling gates
+//! may change, and what the subresources change: the node (`binding`) and ephemeral containers.
+//! Not here: what depends on other objects (priority, service account, limit ranges) — that is admission.
+
+pub mod columns;
+pub mod defaults;
+pub mod qos;
+mod rules;
+pub mod spec;
+mod update;
 
 use api::{KindDef, Rules};
 use k8s_openapi::api::core::v1::Pod;
@@ -15,9 +26,12 @@ const SELECTABLE: &[&str] = &[
 ];
 
 /// The kind's definition.
-pub const KIND: KindDef = KindDef::namespaced::<Pod>(&Rules::NONE)
-    .short(&["po"])
-    .in_all()
-    .with_status()
-    .with_generation()
-    .select_by(SELECTABLE);
+pub const KIND: KindDef =
+    KindDef::namespaced::<Pod>(&RULES).short(&["po"]).in_all().with_status().with_generation().select_by(SELECTABLE);
+
+const RULES: Rules<Pod> = Rules {
+    defaults: defaults::pod,
+    prepare: rules::prepare,
+    validate: rules::validate,
+    columns: columns::COLUMNS,
+};

@@ -1,5 +1,7 @@
 //! Keeps a number of equal pods: the form that came before ReplicaSets.
 
+pub mod controller;
+
 use api::{KindDef, Rules, ScalePaths};
 use k8s_openapi::api::core::v1::ReplicationController;
 
