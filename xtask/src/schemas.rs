@@ -57,7 +57,7 @@ fn facts(document: &Value) -> Result<String> {
             }
         }
         if !own.is_empty() || !properties.is_empty() {
-            let line = [&[name.clone()], own.as_slice()].concat().join(" ");
+            let line = [std::slice::from_ref(name), own.as_slice()].concat().join(" ");
             write!(table, "{line}\n{properties}")?;
         }
     }
