@@ -4,14 +4,22 @@ use std::collections::BTreeSet;
 
 use api::{FieldErrors, Path};
 use k8s_openapi::api::core::v1::{Node, NodeSpec};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::checks;
 use crate::core::pod::{defaults::quantities, spec::resources, spec::tolerations};
 use crate::value::{at, default};
 
-/// What is not said to be reserved can be used.
+/// What is not said to be reserved can be used. `podCIDR` is the first of `podCIDRs`.
 pub fn defaults(node: &mut Value) {
+    if let Some(spec) = at(node, "spec") {
+        let (one, first) = (spec["podCIDR"].clone(), spec["podCIDRs"][0].clone());
+        if one.is_string() && first != one {
+            spec["podCIDRs"] = json!([one]);
+        } else if first.is_string() {
+            spec["podCIDR"] = first;
+        }
+    }
     let Some(status) = at(node, "status") else { return };
     quantities(status, "capacity");
     if let Some(capacity) = at(status, "capacity").map(|capacity| capacity.clone()) {

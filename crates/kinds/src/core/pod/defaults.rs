@@ -13,6 +13,7 @@ const FILE_MODE: i64 = 0o644;
 
 /// Defaults of a pod.
 pub fn pod(pod: &mut Value) {
+    at(pod, "status").into_iter().for_each(addresses);
     let Some(pod_spec) = object(pod, "spec") else { return };
     spec(pod_spec);
     for containers in ["containers", "initContainers"] {
@@ -24,6 +25,16 @@ pub fn pod(pod: &mut Value) {
         for containers in ["containers", "initContainers"] {
             each(pod_spec, containers).for_each(host_ports);
         }
+    }
+}
+
+/// `podIP` is the first of `podIPs`; who writes the one means both.
+fn addresses(status: &mut Value) {
+    let (one, first) = (status["podIP"].clone(), status["podIPs"][0]["ip"].clone());
+    if !text(status, "podIP").is_empty() && first != one {
+        status["podIPs"] = json!([{ "ip": one }]);
+    } else if first.is_string() {
+        status["podIP"] = first;
     }
 }
 

@@ -186,7 +186,7 @@ fn spread(one: &TopologySpreadConstraint, rest: &[TopologySpreadConstraint], pat
     }
     let keys = one.match_label_keys.as_deref().unwrap_or_default();
     label_keys(keys, one.label_selector.as_ref(), &path.child("matchLabelKeys"), errors);
-    for selector in &one.label_selector {
+    if let Some(selector) = &one.label_selector {
         checks::selector(errors, &path.child("labelSelector"), selector);
     }
 }
