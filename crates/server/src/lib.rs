@@ -10,21 +10,30 @@
 //! itself treats specially at its door (namespaces, pods, services …) are named in [`admission`] and next to the
 //! subresource that is theirs.
 
+mod admission;
 pub mod auth;
+mod bootstrap;
 pub mod config;
 pub mod discovery;
 mod door;
+mod events;
+mod expire;
 pub mod http;
 pub mod proxy;
+mod read;
 pub mod request;
 pub mod response;
+mod route;
+mod subresource;
 pub mod user;
+mod write;
 
 use std::sync::Arc;
 
 use api::Catalogue;
 use api::schema::SchemaSet;
 use store::Store;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -54,6 +63,11 @@ pub struct Server {
     pub discovery: discovery::State,
     /// What proxies keep between requests.
     pub proxy: proxy::State,
+    /// Places of requests in work.
+    in_flight: Semaphore,
+    /// Held by who writes what must be unique or bounded across objects.
+    turns: Mutex<()>,
+    recorder: events::Recorder,
 }
 
 /// Why a server could not be set up.
@@ -80,6 +94,9 @@ impl Server {
             auth: auth::State::new(&config)?,
             discovery: discovery::State::new(&config)?,
             proxy: proxy::State::new(&config)?,
+            in_flight: Semaphore::new(config.max_in_flight),
+            turns: Mutex::new(()),
+            recorder: events::Recorder::default(),
             store,
             catalogue,
             schemas,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::combinators::BoxBody;
 use hyper::upgrade::OnUpgrade;
 use percent_encoding::percent_decode_str;
 
@@ -13,7 +13,7 @@ use crate::user::User;
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of a request, as it arrives.
-pub type Incoming = UnsyncBoxBody<Bytes, BoxError>;
+pub type Incoming = BoxBody<Bytes, BoxError>;
 
 /// What a request is about, in the words of authorization (RBAC, SubjectAccessReview).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

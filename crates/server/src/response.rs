@@ -27,6 +27,8 @@ pub struct Response {
     pub headers: HeaderMap,
     /// Body.
     pub body: Body,
+    /// Whether a streamed body ends by itself and may be compressed; watches and proxied streams may not.
+    pub finite: bool,
 }
 
 impl Response {
@@ -34,7 +36,7 @@ impl Response {
     pub fn bytes(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Self { status, headers, body: Body::Full(body.into()) }
+        Self { status, headers, body: Body::Full(body.into()), finite: true }
     }
 
     /// JSON.

@@ -1,0 +1,136 @@
+//! What every cluster starts with: namespaces, priority classes, roles, and the Service of the API server itself.
+
+use std::sync::Arc;
+
+use api::{Reason, Status};
+use futures::StreamExt;
+use serde_json::{Value, json};
+
+use crate::route::Served;
+use crate::write::{self, Modify, Op, Part};
+use crate::{Server, User, auth};
+
+/// Objects that are created at once.
+const PARALLEL: usize = 64;
+
+impl Server {
+    /// Creates what is missing of the objects that every cluster has, and tells where this server is reached now.
+    ///
+    /// # Errors
+    /// When one of them can't be written.
+    pub async fn bootstrap(self: &Arc<Self>) -> Result<(), Status> {
+        let first = namespaces().into_iter().chain(priority_classes()).chain(auth::bootstrap_roles());
+        let creations = first.map(|object| self.ensure(object, None));
+        let results: Vec<_> = futures::stream::iter(creations).buffer_unordered(PARALLEL).collect().await;
+        results.into_iter().collect::<Result<(), Status>>()?;
+        for (object, kept_fresh) in self.own_service() {
+            self.ensure(object, Some(kept_fresh)).await?;
+        }
+        Ok(())
+    }
+
+    /// Creates an object unless it is there; of one that is there, sets the top-level field `fresh`.
+    async fn ensure(&self, object: Value, fresh: Option<&'static str>) -> Result<(), Status> {
+        let (version, kind) = (&object["apiVersion"], object["kind"].as_str().unwrap_or_default());
+        let group = version.as_str().and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
+        let Some(kind) = self.catalogue.by_kind(group, kind) else { return Ok(()) };
+        let user = User::apiserver();
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let served = Served::stored(kind);
+        let op = Op {
+            server: self,
+            user: &user,
+            served,
+            namespace: &namespace,
+            name: &name,
+            part: Part::Main,
+            dry_run: false,
+        };
+        match write::create(&op, object.clone()).await {
+            Err(status) if status.reason == Reason::AlreadyExists => {}
+            other => return other.map(drop),
+        }
+        let Some(fresh) = fresh else { return Ok(()) };
+        let refreshed = |old: &Value| {
+            let mut new = old.clone();
+            new[fresh] = object[fresh].clone();
+            Ok(new)
+        };
+        write::update(&op, Modify::With(&refreshed)).await.map(drop)
+    }
+
+    /// The Service `kubernetes` and where it leads, each with the field that may have changed since last time.
+    fn own_service(&self) -> Vec<(Value, &'static str)> {
+        let advertise = self.config.advertise;
+        let (address, port) = (advertise.ip().to_string(), advertise.port());
+        let cluster_ip = self.config.service_cidr.nth(1).to_string();
+        let meta = |labels: Value| json!({"name": "kubernetes", "namespace": "default", "labels": labels});
+        let service = json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": meta(json!({"component": "apiserver", "provider": "kubernetes"})),
+            "spec": {
+                "type": "ClusterIP",
+                "clusterIP": cluster_ip,
+                "clusterIPs": [cluster_ip],
+                "ipFamilies": ["IPv4"],
+                "ipFamilyPolicy": "SingleStack",
+                "internalTrafficPolicy": "Cluster",
+                "sessionAffinity": "None",
+                "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}],
+            },
+        });
+        let endpoints = json!({
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": meta(json!({"endpointslice.kubernetes.io/skip-mirror": "true"})),
+            "subsets": [{
+                "addresses": [{"ip": address}],
+                "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+            }],
+        });
+        let slice = json!({
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": meta(json!({"kubernetes.io/service-name": "kubernetes"})),
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
+            "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+        });
+        vec![(service, "spec"), (endpoints, "subsets"), (slice.clone(), "endpoints"), (slice, "ports")]
+    }
+}
+
+fn namespaces() -> Vec<Value> {
+    ["default", "kube-system", "kube-public", "kube-node-lease"]
+        .into_iter()
+        .map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
+        .collect()
+}
+
+fn priority_classes() -> Vec<Value> {
+    [
+        (
+            "system-cluster-critical",
+            2_000_000_000,
+            "for system critical pods that must run in the cluster, but can be moved to another node if necessary",
+        ),
+        (
+            "system-node-critical",
+            2_000_001_000,
+            "for system critical pods that must not be moved from their current node",
+        ),
+    ]
+    .into_iter()
+    .map(|(name, value, what)| {
+        json!({
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": name},
+            "value": value,
+            "description": what,
+        })
+    })
+    .collect()
+}

@@ -1,0 +1,79 @@
+//! Patches as they come over HTTP: which kind it is, and its application.
+
+use api::patch::{PatchError, json_patch, merge_patch, strategic_merge};
+use api::schema::Schema;
+use api::{Reason, Status};
+use http::HeaderMap;
+use serde_json::Value;
+
+use crate::http::media::content_type;
+use crate::route::Served;
+
+/// Kinds of patches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PatchType {
+    Json,
+    Merge,
+    Strategic,
+}
+
+impl PatchType {
+    /// Reads `Content-Type`.
+    ///
+    /// # Errors
+    /// 415 for server-side apply and anything unknown; kubectl says of this answer that the server does not have it.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Status> {
+        match content_type(headers).as_str() {
+            "application/json-patch+json" => Ok(Self::Json),
+            "application/merge-patch+json" => Ok(Self::Merge),
+            "application/strategic-merge-patch+json" => Ok(Self::Strategic),
+            apply if apply.starts_with("application/apply-patch+") => Err(Status::new(
+                Reason::UnsupportedMediaType,
+                "shipmate does not support server-side apply yet; use client-side apply (kubectl apply without --server-side)",
+            )),
+            _ => Err(Status::new(
+                Reason::UnsupportedMediaType,
+                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json",
+            )),
+        }
+    }
+
+    /// The patched object; `schema` is that of the target.
+    ///
+    /// # Errors
+    /// 400 for malformed patches, 422 for those that do not fit.
+    pub(crate) fn apply(
+        self,
+        schema: Option<Schema<'_>>,
+        target: &Value,
+        patch: &Value,
+        served: &Served,
+        name: &str,
+    ) -> Result<Value, Status> {
+        let patched = match self {
+            Self::Json => json_patch(target, patch),
+            Self::Merge => merge_patch(target, patch),
+            Self::Strategic => match schema {
+                Some(schema) => strategic_merge(target, patch, schema),
+                None => merge_patch(target, patch),
+            },
+        };
+        patched.map_err(|error| refused(&error, served, name))
+    }
+}
+
+fn refused(error: &PatchError, served: &Served, name: &str) -> Status {
+    let reason = match error.code() {
+        400 => Reason::BadRequest,
+        413 => Reason::RequestEntityTooLarge,
+        422 => Reason::Invalid,
+        _ => Reason::InternalError,
+    };
+    let message = match error {
+        PatchError::NotApplicable(_) => {
+            format!("the server rejected our request due to an error in our request: {error}")
+        }
+        _ => error.to_string(),
+    };
+    Status::new(reason, message).about(served.group(), served.kind.plural, name)
+}
