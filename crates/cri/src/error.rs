@@ -24,7 +24,7 @@ pub enum Error {
         call: &'static str,
         socket: Arc<Path>,
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: io::Error,
     },
     /// No answer in time; what the call began may still happen.
     #[error("{call} on {}: no answer from containerd within {limit:?}", .socket.display())]
@@ -54,9 +54,8 @@ impl Error {
     pub(crate) fn from_status(call: &'static str, socket: &Arc<Path>, status: Status) -> Self {
         let socket = socket.clone();
         // Only a status that was made on this side has a source: the transport's own error.
-        if std::error::Error::source(&status).is_some() {
-            let source = Box::new(status);
-            return Self::Unreachable { call, socket, source };
+        if let Some(cause) = std::error::Error::source(&status) {
+            return Self::Unreachable { call, socket, source: root_cause(cause) };
         }
         Self::Call { call, socket, code: status.code(), message: status.message().to_owned() }
     }
@@ -108,6 +107,20 @@ impl Error {
     #[must_use]
     pub fn unimplemented(&self) -> bool {
         self.code() == Some(Code::Unimplemented)
+    }
+}
+
+/// What the operating system said, beneath the layers that say only "transport error".
+fn root_cause(mut cause: &(dyn std::error::Error + 'static)) -> io::Error {
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    match cause.downcast_ref::<io::Error>() {
+        Some(error) => match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(error.kind(), error.to_string()),
+        },
+        None => io::Error::other(cause.to_string()),
     }
 }
 

@@ -90,13 +90,24 @@ impl ImageBuilder {
         source
     }
 
+    /// Paths are as a shell would read them from `/`; of the root itself there is nothing to say.
     fn entry(mut self, path: &str, entry: Entry) -> Self {
-        let path = path.trim_matches('/');
-        for (end, _) in path.match_indices('/') {
-            let parent = path[..end].to_owned();
+        assert!(!path.contains('\0'), "no path of a file has a NUL byte");
+        let mut parts: Vec<&str> = Vec::new();
+        for part in path.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        for n_parts in 1..parts.len() {
+            let parent = parts[..n_parts].join("/");
             self.entries.entry(parent).or_insert(Entry::Directory(0o755));
         }
-        self.entries.insert(path.to_owned(), entry);
+        if !parts.is_empty() {
+            self.entries.insert(parts.join("/"), entry);
+        }
         self
     }
 

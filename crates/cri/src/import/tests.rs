@@ -234,4 +234,12 @@ fn the_same_files_give_the_same_image() {
     };
     let (one, two) = (build(), build());
     assert_eq!(one.images()[0].target, two.images()[0].target);
+    // However its paths are written.
+    let other = ImageBuilder::new()
+        .directory("/", 0o755)
+        .file("bin/./app", 0o755, "binary")
+        .link("/bin/../../app", "bin/app")
+        .config("Entrypoint", vec!["/bin/app"])
+        .build(vec!["app".parse().unwrap()]);
+    assert_eq!(one.images()[0].target, other.images()[0].target);
 }
