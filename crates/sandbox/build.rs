@@ -33,9 +33,7 @@ fn main() {
         if let Ok(linker) = env::var("RUSTC_LINKER") {
             command.arg("-C").arg(format!("linker={linker}"));
         }
-        let status = command
-            .status()
-            .unwrap_or_else(|error| panic!("run {rustc} for {source}: {error}"));
+        let status = command.status().unwrap_or_else(|error| panic!("run {rustc} for {source}: {error}"));
         assert!(status.success(), "{rustc} could not compile {source} for {target}");
     }
 }

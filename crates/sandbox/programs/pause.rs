@@ -12,10 +12,7 @@
 
 #![deny(unsafe_code)]
 
-#[expect(
-    unsafe_code,
-    reason = "std has no signal handling, and this program may have no dependencies"
-)]
+#[expect(unsafe_code, reason = "std has no signal handling, and this program may have no dependencies")]
 mod signals {
     const SIGINT: i32 = 2;
     const SIGTERM: i32 = 15;

@@ -10,6 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::sys::statvfs::{FsFlags, statvfs};
+
 use crate::mounts;
 use crate::process::{ProcessId, wait_until};
 use crate::{Error, Result};
@@ -32,9 +34,8 @@ pub enum Version {
 #[must_use]
 pub fn version() -> Version {
     let all = mounts::all();
-    let has = |wanted: &str| {
-        all.iter().any(|mount| mount.fs_type == wanted && mount.point.starts_with("/sys/fs/cgroup"))
-    };
+    let has =
+        |wanted: &str| all.iter().any(|mount| mount.fs_type == wanted && mount.point.starts_with("/sys/fs/cgroup"));
     match (has("cgroup"), has("cgroup2")) {
         (true, _) => Version::V1,
         (false, true) => Version::V2,
@@ -59,6 +60,16 @@ pub fn missing_controllers() -> Vec<&'static str> {
             needed.into_iter().filter(|name| !mounted.contains(name)).collect()
         }
     }
+}
+
+/// A hierarchy in which no cgroup can be made.
+pub(crate) fn read_only_mount() -> Option<PathBuf> {
+    let read_only = |point: &PathBuf| statvfs(point).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY));
+    mounts::all()
+        .into_iter()
+        .filter(|mount| matches!(mount.fs_type.as_str(), "cgroup" | "cgroup2"))
+        .map(|mount| mount.point)
+        .find(read_only)
 }
 
 /// Where version 2 is mounted beside version 1.

@@ -123,9 +123,9 @@ impl ClusterConfig {
 /// Names and numbers for `count` nodes: `node-1`, `node-2` and so on.
 pub fn number_nodes(count: u32) -> Result<Vec<NodeConfig>> {
     match u8::try_from(count) {
-        Ok(count @ 1..=MAX_NODES) => (1..=count)
-            .map(|index| Ok(NodeConfig { name: format!("node-{index}").parse()?, index }))
-            .collect(),
+        Ok(count @ 1..=MAX_NODES) => {
+            (1..=count).map(|index| Ok(NodeConfig { name: format!("node-{index}").parse()?, index })).collect()
+        }
         _ => Err(Error::refused(format!(
             "a cluster has between 1 and {MAX_NODES} real nodes, not {count}; for more, use `--nodes simulated:{count}`"
         ))),

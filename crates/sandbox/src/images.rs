@@ -85,9 +85,10 @@ fn add_tree(mut builder: ImageBuilder, root: &Path) -> Result<ImageBuilder> {
     while let Some((directory, prefix)) = pending.pop() {
         for item in fs::read_dir(&directory).map_err(Error::file("read", &directory))? {
             let path = item.map_err(Error::file("read", &directory))?.path();
-            let file = path.file_name().and_then(|file| file.to_str()).ok_or_else(|| {
-                Error::refused(format!("{} has a name that is not UTF-8: rename it", path.display()))
-            })?;
+            let file = path
+                .file_name()
+                .and_then(|file| file.to_str())
+                .ok_or_else(|| Error::refused(format!("{} has a name that is not UTF-8: rename it", path.display())))?;
             let inside = format!("{prefix}/{file}");
             let meta = fs::symlink_metadata(&path).map_err(Error::file("read", &path))?;
             let mode = meta.permissions().mode() & 0o7777;
@@ -114,9 +115,8 @@ mod tests {
     use super::*;
 
     fn ids(source: &ImageSource) -> Vec<(String, String)> {
-        let image = |image: &cri::import::SourceImage| {
-            (image.names[0].to_string(), image.target.digest.as_str().to_owned())
-        };
+        let image =
+            |image: &cri::import::SourceImage| (image.names[0].to_string(), image.target.digest.as_str().to_owned());
         source.images().iter().map(image).collect()
     }
 

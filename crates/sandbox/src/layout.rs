@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! $SHIPMATE_HOME                     /var/lib/shipmate
-//! ├── machine.json                   what was changed outside any cluster
+//! ├── create.lock
 //! └── clusters/
 //!     ├── .NAME.lock
 //!     └── NAME/
@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Invariant: nothing of a cluster is outside its directory except what
-//! [`crate::network`] and [`crate::cgroup`] make, and `machine.json` records.
+//! [`crate::network`] and [`crate::cgroup`] make, and [`crate::Machine`] records.
 
 use std::fmt;
 use std::fs;
@@ -117,12 +117,6 @@ impl Home {
         &self.0
     }
 
-    /// Record of what was changed on the machine outside any cluster.
-    #[must_use]
-    pub fn machine_file(&self) -> PathBuf {
-        self.0.join("machine.json")
-    }
-
     /// The directory of a cluster, whether it exists or not.
     #[must_use]
     pub fn cluster(&self, name: &Name) -> ClusterDir {
@@ -155,6 +149,12 @@ impl Home {
     #[must_use]
     pub fn lock_file(&self, name: &Name) -> PathBuf {
         self.clusters_dir().join(format!(".{name}.lock"))
+    }
+
+    /// The file whose lock serialises the creation of clusters.
+    #[must_use]
+    pub fn create_lock(&self) -> PathBuf {
+        self.0.join("create.lock")
     }
 
     fn clusters_dir(&self) -> PathBuf {

@@ -1,6 +1,7 @@
 //! A Kubernetes cluster on this machine, all but the programs of Kubernetes.
 //!
-//! [`Sandbox`] is the door: it creates, starts, stops and deletes a cluster.
+//! [`Sandbox`] is the door: it creates, starts, stops and deletes a cluster;
+//! [`Cluster`] is for looking at one while others may work on it.
 //! Below it, one module each: where files lie ([`layout`]), what a cluster is
 //! ([`config`]), certificates ([`pki`]), [`network`], nodes with their
 //! containerd ([`node`]), the images that a cluster brings ([`images`]), the
@@ -33,4 +34,4 @@ mod sandbox;
 
 pub use error::{Error, Result};
 pub use machine::Machine;
-pub use sandbox::{KUBELET, Launch, NewNodes, NodeStatus, SERVER, Sandbox, Status, look};
+pub use sandbox::{Cluster, KUBELET, Launch, NewNodes, NodeStatus, SERVER, Sandbox, Status};

@@ -55,7 +55,6 @@ fn unescape(field: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -84,7 +84,8 @@ pub fn port(port: u16) -> Result<()> {
     if error.kind() != std::io::ErrorKind::AddrInUse {
         return Err(Error::System { action: format!("listen on port {port}"), source: error });
     }
-    let holder = holder_of(port).map_or_else(|| "another program".to_owned(), |(pid, name)| format!("process {pid} ({name})"));
+    let holder =
+        holder_of(port).map_or_else(|| "another program".to_owned(), |(pid, name)| format!("process {pid} ({name})"));
     Err(Error::Preflight(vec![Problem::new(
         format!("port {port}, which the API server of this cluster uses, is taken by {holder}"),
         "end that program; or, if it has to stay, delete the cluster and create it again: a new one takes a free port",
@@ -152,6 +153,12 @@ fn cgroups() -> Option<Problem> {
             "mount them: `mount -t cgroup2 none /sys/fs/cgroup`; inside a container, run it with `--privileged --cgroupns=host`",
         ));
     }
+    if let Some(point) = cgroup::read_only_mount() {
+        return Some(Problem::new(
+            format!("cgroups are read-only at {}", point.display()),
+            "mount them writable; inside a container, run it with `--privileged --cgroupns=host`",
+        ));
+    }
     (!missing.is_empty()).then(|| {
         Problem::new(
             format!("cgroup controllers are not mounted: {}", missing.join(", ")),
@@ -169,7 +176,10 @@ fn disk_space(home: &Path) -> Option<Problem> {
     (free < MIN_FREE_BYTES).then(|| {
         Problem::new(
             format!("only {} MiB are free in {}", free / (1024 * 1024), existing.display()),
-            format!("free at least {} MiB, or set SHIPMATE_HOME to a directory on another disk", MIN_FREE_BYTES / (1024 * 1024)),
+            format!(
+                "free at least {} MiB, or set SHIPMATE_HOME to a directory on another disk",
+                MIN_FREE_BYTES / (1024 * 1024)
+            ),
         )
     })
 }
@@ -181,7 +191,9 @@ fn holder_of(port: u16) -> Option<(i32, String)> {
     let link = format!("socket:[{inode}]");
     for pid in crate::process::all_pids() {
         let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
-        let holds = descriptors.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|target| target.as_os_str() == link.as_str()));
+        let holds = descriptors
+            .flatten()
+            .any(|fd| fs::read_link(fd.path()).is_ok_and(|target| target.as_os_str() == link.as_str()));
         if holds {
             let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
             return Some((pid, name.trim_end().to_owned()));

@@ -5,7 +5,6 @@
 //! Deliberately absent: supervision. Nothing watches these processes; the next
 //! `start` puts right what has ended.
 
-use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -13,15 +12,33 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
+use crate::command::path_variable;
 use crate::layout::{make_dir, remove_file, write_atomic};
 use crate::{Error, Result};
 
 /// A log that is longer than this when its process starts becomes `*.log.1`.
 const MAX_LOG_BYTES: u64 = 8 * 1024 * 1024;
+/// Soft limit of open files, as the service files of containerd and kubelet set it.
+const MAX_OPEN_FILES: u64 = 1024 * 1024;
+/// Variables that background processes inherit: proxies are for image pulls.
+const KEPT: [&str; 10] = [
+    "HOME",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "RUST_BACKTRACE",
+    "RUST_LOG",
+    "TZ",
+];
 /// How often something that is waited for is looked at.
 pub(crate) const POLL: Duration = Duration::from_millis(5);
 
@@ -102,6 +119,7 @@ pub struct Daemon<'a> {
 impl Daemon<'_> {
     /// Starts it through `spawn`, which decides in which namespaces it runs.
     pub fn start(self, spawn: impl FnOnce(Command) -> io::Result<Child>) -> Result<ProcessId> {
+        settle();
         for file in [self.log, self.pidfile] {
             if let Some(parent) = file.parent() {
                 make_dir(parent)?;
@@ -120,20 +138,26 @@ impl Daemon<'_> {
         // thread ends with the process that it waits for.
         std::thread::spawn(move || child.wait());
         let id = id.ok_or_else(|| failed(io::Error::other(format!("it ended at once; see {}", self.log.display()))))?;
-        let bytes = serde_json::to_vec(&id)
-            .map_err(|error| Error::refused(format!("cannot write a pidfile: {error}")))?;
+        let bytes =
+            serde_json::to_vec(&id).map_err(|error| Error::refused(format!("cannot write a pidfile: {error}")))?;
         write_atomic(self.pidfile, &bytes, 0o644)?;
         Ok(id)
     }
 }
 
 /// The same command under `setsid`, which calls setsid(2) and then becomes the
-/// program: std has no safe way to do it between fork and exec.
+/// program: std has no safe way to do it between fork and exec. Of our
+/// environment it gets only what is the same for every user and terminal.
 fn in_new_session(command: &Command) -> Command {
     let mut session = Command::new("setsid");
-    session.arg("--").arg(command.get_program()).args(command.get_args()).current_dir("/");
+    session.arg("--").arg(command.get_program()).args(command.get_args()).current_dir("/").env_clear();
+    session.env("PATH", path_variable());
+    session.envs(std::env::vars_os().filter(|(name, _)| KEPT.iter().any(|kept| name == kept)));
     for (name, value) in command.get_envs() {
-        set_env(&mut session, name, value);
+        match value {
+            Some(value) => session.env(name, value),
+            None => session.env_remove(name),
+        };
     }
     if let Some(dir) = command.get_current_dir() {
         session.current_dir(dir);
@@ -141,11 +165,16 @@ fn in_new_session(command: &Command) -> Command {
     session
 }
 
-fn set_env(command: &mut Command, name: &OsStr, value: Option<&OsStr>) {
-    match value {
-        Some(value) => command.env(name, value),
-        None => command.env_remove(name),
-    };
+/// What a service manager would see to: files that others may read, and as many
+/// open ones as allowed. Both belong to the whole process and are inherited.
+fn settle() {
+    nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let wanted = hard.min(MAX_OPEN_FILES);
+        if soft < wanted {
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted, hard);
+        }
+    }
 }
 
 fn open_log(path: &Path) -> Result<File> {
@@ -235,7 +264,7 @@ mod tests {
         let id = daemon.start(|mut command| command.spawn()).unwrap();
         assert_eq!(ProcessId::running(&pidfile), Some(id.clone()));
         assert!(wait_until(Duration::from_secs(10), || fs::read_to_string(&log).unwrap() == "started by test\n"));
-        assert_eq!(with_environment("WHO", "test"), [id.clone()]);
+        assert_eq!(with_environment("WHO", "test"), std::slice::from_ref(&id));
         end(&pidfile, Duration::from_secs(5)).unwrap();
         assert!(!id.alive() && !pidfile.exists());
         end(&pidfile, Duration::ZERO).unwrap();

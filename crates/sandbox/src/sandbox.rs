@@ -8,16 +8,16 @@
 //! come from the caller through [`Launch`], which is how this crate stays
 //! independent of them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::config::{ClusterConfig, NodeConfig, Nodes, number_nodes};
 use crate::kubeconfig::{self, Access};
 use crate::layout::{ClusterDir, Home, Name, make_private_dir};
 use crate::lock::Lock;
 use crate::machine::Machine;
-use crate::network::{self, Cidr, Network};
+use crate::network::{self, Cidr, Network, NetworkConfig};
 use crate::node::{Node, Runtime};
 use crate::pki::Pki;
 use crate::process::{self, Daemon, ProcessId, wait_until};
@@ -47,14 +47,14 @@ pub enum NewNodes {
 /// The processes that are not this crate's, and when they are ready.
 pub trait Launch: Sync {
     /// The API server. It runs in the root namespaces, with its log as stdout and stderr.
-    fn server(&self, sandbox: &Sandbox) -> Result<Command>;
+    fn server(&self, cluster: &Cluster) -> Result<Command>;
 
     /// Returns when the API server answers, or why it does not. `alive` says
     /// whether its process still runs; waiting on is useless when it does not.
-    fn server_ready(&self, sandbox: &Sandbox, alive: &dyn Fn() -> bool) -> Result<()>;
+    fn server_ready(&self, cluster: &Cluster, alive: &dyn Fn() -> bool) -> Result<()>;
 
     /// The kubelet of a node. It runs in the node's namespaces.
-    fn kubelet(&self, sandbox: &Sandbox, node: &Node) -> Result<Command>;
+    fn kubelet(&self, cluster: &Cluster, node: &Node) -> Result<Command>;
 
     /// Is told about each step when it begins.
     fn step(&self, _what: &str) {}
@@ -94,66 +94,18 @@ impl Status {
     }
 }
 
-/// A cluster, with its lock held.
-#[derive(Debug)]
-pub struct Sandbox {
-    home: Home,
+/// A cluster as it is on disk, for looking at it and using it.
+#[derive(Clone, Debug)]
+pub struct Cluster {
     config: ClusterConfig,
     dir: ClusterDir,
-    machine: Machine,
-    lock: Lock,
 }
 
-impl Sandbox {
-    /// Creates a cluster that does not exist yet, and decides its addresses and
-    /// port. Nothing is started.
-    pub fn create(home: &Home, name: &Name, nodes: NewNodes) -> Result<Self> {
-        match nodes {
-            NewNodes::Real(_) => drop(preflight::real(home)?),
-            NewNodes::Simulated(_) => preflight::simulated(home)?,
-        }
-        make_private_dir(home.path())?;
-        let lock = Lock::take(&home.lock_file(name), LOCK_PATIENCE)?;
+impl Cluster {
+    /// Finds a cluster; `None` if there is none of this name.
+    pub fn find(home: &Home, name: &Name) -> Result<Option<Self>> {
         let dir = home.cluster(name);
-        if ClusterConfig::load(&dir)?.is_some() {
-            return Err(Error::refused(format!(
-                "cluster {name} exists: `shipmate start --name {name}` starts it, `shipmate delete --name {name}` removes it"
-            )));
-        }
-        // The choice of addresses and ports looks at all clusters: one at a time.
-        let _all = Lock::take(&home.path().join("create.lock"), LOCK_PATIENCE)?;
-        let (ports, networks) = reserved(home)?;
-        let nodes = match nodes {
-            NewNodes::Real(count) => {
-                let nodes = number_nodes(count)?;
-                nodes.iter().try_for_each(|node| dir.node(&node.name).check_socket_length())?;
-                Nodes::Real { nodes, network: network::choose(networks)? }
-            }
-            NewNodes::Simulated(count) => Nodes::Simulated { count },
-        };
-        let config = ClusterConfig::new(name.clone(), nodes, preflight::free_port(API_PORT, &ports)?);
-        config.save(&dir)?;
-        Ok(Self::new(home, config, dir, lock))
-    }
-
-    /// Opens a cluster; `None` if there is none of this name.
-    pub fn open(home: &Home, name: &Name) -> Result<Option<Self>> {
-        let dir = home.cluster(name);
-        if !dir.path().exists() {
-            return Ok(None);
-        }
-        let lock = Lock::take(&home.lock_file(name), LOCK_PATIENCE)?;
-        match ClusterConfig::load(&dir)? {
-            Some(config) => Ok(Some(Self::new(home, config, dir, lock))),
-            None => {
-                lock.discard()?;
-                Ok(None)
-            }
-        }
-    }
-
-    fn new(home: &Home, config: ClusterConfig, dir: ClusterDir, lock: Lock) -> Self {
-        Self { home: home.clone(), config, dir, machine: Machine::of(home), lock }
+        Ok(ClusterConfig::load(&dir)?.map(|config| Self { config, dir }))
     }
 
     /// The configuration.
@@ -177,93 +129,17 @@ impl Sandbox {
     /// The real nodes.
     #[must_use]
     pub fn nodes(&self) -> Vec<Node> {
-        Node::all(&self.config, &self.dir, &self.machine)
+        Node::all(&self.config, &self.dir)
     }
 
     /// What runs.
     #[must_use]
     pub fn status(&self) -> Status {
-        status(&self.config, &self.dir)
-    }
-
-    /// Brings everything up that is not: certificates, network, containerd,
-    /// server, kubelets. Returns when the server is ready and the kubelets have
-    /// been started; nodes become Ready a moment later.
-    pub fn ensure_running(&self, launch: &dyn Launch) -> Result<()> {
-        let runtime = match self.config.nodes {
-            Nodes::Real { .. } => Some(preflight::real(&self.home)?),
-            Nodes::Simulated { .. } => {
-                preflight::simulated(&self.home)?;
-                None
-            }
-        };
-        if ProcessId::running(&self.dir.pidfile(SERVER)).is_none() {
-            preflight::port(self.config.api_port)?;
-        }
-        self.pki().ensure(&self.config)?;
-        if let Some(network) = self.network() {
-            launch.step("network");
-            network.ensure()?;
-        }
-        // The server and each node's containerd start side by side.
-        std::thread::scope(|scope| {
-            launch.step("server and containerd");
-            let server = scope.spawn(|| self.ensure_server(launch));
-            let nodes: Vec<_> = self
-                .nodes()
-                .into_iter()
-                .zip(std::iter::repeat(runtime.as_ref()))
-                .map(|(node, runtime)| scope.spawn(move || ensure_runtime(&node, runtime)))
-                .collect();
-            let results: Vec<Result<()>> = std::iter::once(server).chain(nodes).map(join).collect();
-            results.into_iter().collect::<Result<()>>()
-        })?;
-        launch.step("nodes");
-        self.nodes().iter().try_for_each(|node| {
-            let namespaces = node.ensure_namespaces()?;
-            node.start(KUBELET, &namespaces, launch.kubelet(self, node)?).map(drop)
-        })
-    }
-
-    /// Ends every process and takes the network down; objects, images and logs
-    /// stay. Containers have `grace` to end by themselves.
-    pub fn stop(&self, grace: Duration) -> Result<()> {
-        std::thread::scope(|scope| {
-            let nodes: Vec<_> = self
-                .nodes()
-                .into_iter()
-                .map(|node| scope.spawn(move || node.stop(grace)))
-                .collect();
-            nodes.into_iter().map(join).collect::<Vec<_>>().into_iter().collect::<Result<()>>()
-        })?;
-        process::end(&self.dir.pidfile(SERVER), SERVER_GRACE)?;
-        match self.network() {
-            Some(network) => network.remove(),
-            None => Ok(()),
-        }
-    }
-
-    /// Removes the cluster: every process, mount, interface, namespace, nftables
-    /// table, cgroup and file of it; and its entries in kubeconfig.
-    pub fn delete(self, kubeconfigs: &[std::path::PathBuf]) -> Result<()> {
-        self.stop(Duration::ZERO)?;
-        kubeconfig::remove(kubeconfigs, self.config.name.as_str(), &self.owner())?;
-        remove_tree(self.dir.path())?;
-        let Self { home, machine, lock, .. } = self;
-        lock.discard()?;
-        if home.clusters()?.is_empty() && !(home.machine_file().exists() && network::any_cluster_present()?) {
-            machine.undo()?;
-            for dir in [home.path().join("create.lock"), home.path().join("clusters"), home.path().to_owned()] {
-                // What others put there stays, and with it the directory.
-                let _ = if dir.is_dir() { std::fs::remove_dir(&dir) } else { std::fs::remove_file(&dir) };
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts the cluster into kubeconfig as the current context; gives the file.
-    pub fn write_kubeconfig(&self, files: &[std::path::PathBuf]) -> Result<std::path::PathBuf> {
-        kubeconfig::merge(files, &self.access()?)
+        let nodes = self.config.real_nodes().iter().map(|node| {
+            let running = |name| ProcessId::running(&self.dir.node(&node.name).pidfile(name));
+            NodeStatus { node: node.clone(), kubelet: running(KUBELET), containerd: running("containerd") }
+        });
+        Status { server: ProcessId::running(&self.dir.pidfile(SERVER)), nodes: nodes.collect() }
     }
 
     /// How an administrator reaches the cluster from this machine.
@@ -279,38 +155,188 @@ impl Sandbox {
     }
 
     fn network(&self) -> Option<Network> {
-        Network::of(&self.config, &self.dir, self.machine.clone())
+        Network::of(&self.config, &self.dir)
+    }
+}
+
+/// A cluster, with its lock held: for changing it.
+#[derive(Debug)]
+pub struct Sandbox {
+    home: Home,
+    cluster: Cluster,
+    lock: Lock,
+}
+
+impl Sandbox {
+    /// Creates a cluster that does not exist yet, and decides its addresses and
+    /// port. Nothing is started.
+    pub fn create(home: &Home, name: &Name, nodes: NewNodes) -> Result<Self> {
+        match nodes {
+            NewNodes::Real(_) => drop(preflight::real(home)?),
+            NewNodes::Simulated(_) => preflight::simulated(home)?,
+        }
+        make_private_dir(home.path())?;
+        let lock = Lock::take(&home.lock_file(name), LOCK_PATIENCE)?;
+        let dir = home.cluster(name);
+        if ClusterConfig::load(&dir)?.is_some() {
+            return Err(Error::refused(format!(
+                "cluster {name} exists: `shipmate start --name {name}` starts it, `shipmate delete --name {name}` removes it"
+            )));
+        }
+        // The choice of addresses and ports looks at all clusters: one at a time.
+        let _all = Lock::take(&home.create_lock(), LOCK_PATIENCE)?;
+        let (ports, networks) = reserved(home)?;
+        let nodes = match nodes {
+            NewNodes::Real(count) => {
+                let nodes = number_nodes(count)?;
+                nodes.iter().try_for_each(|node| dir.node(&node.name).check_socket_length())?;
+                Nodes::Real { nodes, network: network::choose(networks)? }
+            }
+            NewNodes::Simulated(count) => Nodes::Simulated { count },
+        };
+        let config = ClusterConfig::new(name.clone(), nodes, preflight::free_port(API_PORT, &ports)?);
+        config.save(&dir)?;
+        Ok(Self { home: home.clone(), cluster: Cluster { config, dir }, lock })
+    }
+
+    /// Opens a cluster; `None` if there is none of this name.
+    pub fn open(home: &Home, name: &Name) -> Result<Option<Self>> {
+        Self::open_with(home, name, ClusterConfig::load)
+    }
+
+    /// As [`Sandbox::open`], also for a cluster whose configuration is damaged or
+    /// missing: enough of it is guessed to find everything that has to go.
+    pub fn open_to_delete(home: &Home, name: &Name) -> Result<Option<Self>> {
+        Self::open_with(home, name, |dir| match ClusterConfig::load(dir) {
+            Ok(Some(config)) => Ok(Some(config)),
+            Err(_) | Ok(None) if dir.path().exists() => guess(name, dir).map(Some),
+            other => other,
+        })
+    }
+
+    fn open_with(
+        home: &Home,
+        name: &Name,
+        load: impl FnOnce(&ClusterDir) -> Result<Option<ClusterConfig>>,
+    ) -> Result<Option<Self>> {
+        let dir = home.cluster(name);
+        if !dir.path().exists() {
+            return Ok(None);
+        }
+        let lock = Lock::take(&home.lock_file(name), LOCK_PATIENCE)?;
+        match load(&dir)? {
+            Some(config) => Ok(Some(Self { home: home.clone(), cluster: Cluster { config, dir }, lock })),
+            None => {
+                lock.discard()?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The cluster.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Brings everything up that is not: certificates, network, containerd,
+    /// server, kubelets. Returns when the server is ready and the kubelets have
+    /// been started; nodes become Ready a moment later.
+    pub fn ensure_running(&self, launch: &dyn Launch) -> Result<()> {
+        let Cluster { config, dir } = &self.cluster;
+        let runtime = match config.nodes {
+            Nodes::Real { .. } => Some(preflight::real(&self.home)?),
+            Nodes::Simulated { .. } => {
+                preflight::simulated(&self.home)?;
+                None
+            }
+        };
+        if ProcessId::running(&dir.pidfile(SERVER)).is_none() {
+            preflight::port(config.api_port)?;
+        }
+        self.cluster.pki().ensure(config)?;
+        if let Some(network) = self.cluster.network() {
+            launch.step("network");
+            network.ensure()?;
+        }
+        launch.step("server and containerd");
+        let nodes = self.cluster.nodes();
+        std::thread::scope(|scope| {
+            let server = scope.spawn(|| self.ensure_server(launch));
+            let runtime = runtime.as_ref();
+            let runtimes = nodes.iter().map(|node| scope.spawn(move || ensure_runtime(node, runtime)));
+            let threads: Vec<_> = std::iter::once(server).chain(runtimes).collect();
+            join_all(threads)
+        })?;
+        launch.step("nodes");
+        nodes.iter().try_for_each(|node| {
+            let namespaces = node.ensure_namespaces()?;
+            node.start(KUBELET, &namespaces, launch.kubelet(&self.cluster, node)?).map(drop)
+        })
+    }
+
+    /// Ends every process and takes the network down; objects, images and logs
+    /// stay. Containers have `grace` to end by themselves.
+    pub fn stop(&self, grace: Duration) -> Result<()> {
+        let nodes = self.cluster.nodes();
+        std::thread::scope(|scope| join_all(nodes.iter().map(|node| scope.spawn(move || node.stop(grace))).collect()))?;
+        process::end(&self.cluster.dir.pidfile(SERVER), SERVER_GRACE)?;
+        match self.cluster.network() {
+            Some(network) => network.remove(),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the cluster: every process, mount, interface, namespace, nftables
+    /// table, cgroup and file of it; and its entries in kubeconfig.
+    pub fn delete(self, kubeconfigs: &[PathBuf]) -> Result<()> {
+        self.stop(Duration::ZERO)?;
+        let Self { home, cluster, lock } = self;
+        // A kubeconfig that cannot be edited must not keep the rest alive.
+        let forgotten = kubeconfig::remove(kubeconfigs, cluster.config.name.as_str(), &cluster.owner());
+        remove_tree(cluster.dir.path())?;
+        lock.discard()?;
+        if cluster.network().is_some() {
+            Machine::default().undo(network::any_cluster_present)?;
+        }
+        if home.clusters()?.is_empty() {
+            // What others put there stays, and with it the directory.
+            let _ = std::fs::remove_file(home.create_lock());
+            let _ = std::fs::remove_dir(home.path().join("clusters"));
+            let _ = std::fs::remove_dir(home.path());
+        }
+        forgotten.map(drop)
+    }
+
+    /// Puts the cluster into kubeconfig as the current context; gives the file.
+    pub fn write_kubeconfig(&self, files: &[PathBuf]) -> Result<PathBuf> {
+        kubeconfig::merge(files, &self.cluster.access()?)
     }
 
     fn ensure_server(&self, launch: &dyn Launch) -> Result<()> {
-        let (log, pidfile) = (self.dir.log(SERVER), self.dir.pidfile(SERVER));
+        let dir = &self.cluster.dir;
+        let (log, pidfile) = (dir.log(SERVER), dir.pidfile(SERVER));
         let id = match ProcessId::running(&pidfile) {
             Some(id) => id,
             None => {
-                let daemon = Daemon { command: launch.server(self)?, log: &log, pidfile: &pidfile };
+                let daemon = Daemon { command: launch.server(&self.cluster)?, log: &log, pidfile: &pidfile };
                 daemon.start(|mut command| command.spawn())?
             }
         };
-        launch.server_ready(self, &|| id.alive())
+        launch.server_ready(&self.cluster, &|| id.alive())
     }
 }
 
-/// What of a cluster runs, without its lock: a look while another command works on it.
-pub fn look(home: &Home, name: &Name) -> Result<Option<(ClusterConfig, Status)>> {
-    let dir = home.cluster(name);
-    let config = ClusterConfig::load(&dir)?;
-    Ok(config.map(|config| {
-        let status = status(&config, &dir);
-        (config, status)
-    }))
-}
-
-fn status(config: &ClusterConfig, dir: &ClusterDir) -> Status {
-    let nodes = config.real_nodes().iter().map(|node| {
-        let running = |name| ProcessId::running(&dir.node(&node.name).pidfile(name));
-        NodeStatus { node: node.clone(), kubelet: running(KUBELET), containerd: running("containerd") }
-    });
-    Status { server: ProcessId::running(&dir.pidfile(SERVER)), nodes: nodes.collect() }
+/// A configuration with the nodes that have a directory.
+fn guess(name: &Name, dir: &ClusterDir) -> Result<ClusterConfig> {
+    let listing = std::fs::read_dir(dir.path().join("nodes")).into_iter().flatten();
+    let names = listing.filter_map(|item| item.ok()?.file_name().to_str()?.parse::<Name>().ok());
+    let nodes: Vec<NodeConfig> = names.zip(1..).map(|(name, index)| NodeConfig { name, index }).collect();
+    let nodes = match nodes.is_empty() {
+        true => Nodes::Simulated { count: 0 },
+        false => Nodes::Real { nodes, network: NetworkConfig::choose(&[])? },
+    };
+    Ok(ClusterConfig::new(name.clone(), nodes, 0))
 }
 
 fn ensure_runtime(node: &Node, runtime: Option<&Runtime>) -> Result<()> {
@@ -319,8 +345,13 @@ fn ensure_runtime(node: &Node, runtime: Option<&Runtime>) -> Result<()> {
     node.ensure_containerd(&namespaces, runtime)
 }
 
-fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+/// Waits for all, also when one fails; gives the first failure.
+fn join_all(threads: Vec<std::thread::ScopedJoinHandle<'_, Result<()>>>) -> Result<()> {
+    let join = |thread: std::thread::ScopedJoinHandle<'_, Result<()>>| {
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    };
+    let results: Vec<_> = threads.into_iter().map(join).collect();
+    results.into_iter().collect()
 }
 
 /// Ports and networks of all clusters, running or not.
@@ -338,21 +369,16 @@ fn reserved(home: &Home) -> Result<(Vec<u16>, Vec<Cidr>)> {
 
 /// Removes a directory. Mounts of a node that has just ended may hold it for a moment.
 fn remove_tree(path: &Path) -> Result<()> {
-    let started = Instant::now();
     let mut last = None;
     let removed = wait_until(Duration::from_secs(5), || match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
-        Err(error) => {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             last = Some(error);
             false
         }
-        Ok(()) => true,
+        _ => true,
     });
     match last {
         Some(error) if !removed => Err(Error::file("remove", path)(error)),
-        _ => {
-            tracing::debug!(path = %path.display(), elapsed = ?started.elapsed(), "removed");
-            Ok(())
-        }
+        _ => Ok(()),
     }
 }

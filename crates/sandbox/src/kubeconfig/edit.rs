@@ -238,9 +238,12 @@ fn block(value: &Value, lines: &mut Vec<String>) {
             for item in items {
                 let mut inner = Vec::new();
                 block(item, &mut inner);
-                lines.extend(inner.into_iter().enumerate().map(|(number, line)| {
-                    format!("{}{line}", if number == 0 { "- " } else { "  " })
-                }));
+                lines.extend(
+                    inner
+                        .into_iter()
+                        .enumerate()
+                        .map(|(number, line)| format!("{}{line}", if number == 0 { "- " } else { "  " })),
+                );
             }
         }
         _ => {}

@@ -29,10 +29,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>> {
 
 /// Changes a file under kubectl's lock. `change` gives the new text, or `None`
 /// to remove the file. Gives whether anything changed.
-pub(super) fn update(
-    path: &Path,
-    change: impl FnOnce(Option<&str>) -> Result<Option<String>, String>,
-) -> Result<bool> {
+pub(super) fn update(path: &Path, change: impl FnOnce(Option<&str>) -> Result<Option<String>, String>) -> Result<bool> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let owner = owner_for(path, parent)?;
     if !parent.exists() {
@@ -41,7 +38,8 @@ pub(super) fn update(
     }
     let _lock = FileLock::take(path)?;
     // A link, as dotfile managers make it, stays one.
-    let target = if path.exists() { path.canonicalize().map_err(Error::file("resolve", path))? } else { path.to_owned() };
+    let target =
+        if path.exists() { path.canonicalize().map_err(Error::file("resolve", path))? } else { path.to_owned() };
     let before = read(&target)?;
     match change(before.as_deref()).map_err(unusable(path))? {
         Some(after) if before.as_ref() == Some(&after) => Ok(false),

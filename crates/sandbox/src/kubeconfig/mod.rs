@@ -132,9 +132,9 @@ fn remove_text(text: &str, name: &str, home: &str) -> Result<String, String> {
     let current = root.get(CURRENT).and_then(Node::text);
     let mut changed = text.to_owned();
     let is_ours = |list: &str| {
-        ours(Some(&root), list, name).and_then(extension).is_some_and(|mark| {
-            mark.get("home").and_then(Node::text) == Some(home)
-        })
+        ours(Some(&root), list, name)
+            .and_then(extension)
+            .is_some_and(|mark| mark.get("home").and_then(Node::text) == Some(home))
     };
     let had_context = is_ours("contexts");
     for (list, _) in LISTS {
@@ -144,7 +144,8 @@ fn remove_text(text: &str, name: &str, home: &str) -> Result<String, String> {
     }
     if had_context && current == Some(name) {
         let previous = ours(Some(&root), "contexts", name).and_then(previous_context).unwrap_or_default();
-        let exists = root.get("contexts").is_some_and(|list| list.items().iter().any(|item| edit::named(item, &previous)));
+        let exists =
+            root.get("contexts").is_some_and(|list| list.items().iter().any(|item| edit::named(item, &previous)));
         let previous = if exists { previous.as_str() } else { "" };
         changed = edit::set_scalar(&changed, CURRENT, previous)?;
     }

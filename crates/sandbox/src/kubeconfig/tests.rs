@@ -70,8 +70,10 @@ fn an_empty_file_becomes_a_whole_one() {
 
 #[test]
 fn kubectls_own_format_gets_items_at_the_end_and_keeps_the_rest() {
-    let other = |list: &str, key: &str| format!("{list}:\n- {key}:\n    odd: &keep [1,   2]  # comment\n  name: prod\n");
-    let (clusters, contexts, users) = (other("clusters", "cluster"), other("contexts", "context"), other("users", "user"));
+    let other =
+        |list: &str, key: &str| format!("{list}:\n- {key}:\n    odd: &keep [1,   2]  # comment\n  name: prod\n");
+    let (clusters, contexts, users) =
+        (other("clusters", "cluster"), other("contexts", "context"), other("users", "user"));
     let before = format!(
         "# top\napiVersion: v1\n{clusters}{contexts}current-context: prod\nkind: Config\npreferences: {{}}\n{users}# end\n"
     );
@@ -129,8 +131,7 @@ fn missing_and_empty_lists_are_filled() {
         "apiVersion: v1\nclusters:   # none yet\n{CLUSTER}users:\n{USER}contexts:\n{}current-context: sm\n",
         context("")
     );
-    let removed =
-        "apiVersion: v1\nclusters: []   # none yet\nusers: []\ncontexts: []\ncurrent-context: \"\"\n";
+    let removed = "apiVersion: v1\nclusters: []   # none yet\nusers: []\ncontexts: []\ncurrent-context: \"\"\n";
     check(before, &merged, removed);
 }
 
@@ -159,7 +160,13 @@ fn our_item_between_others_goes_without_them() {
     let file = |middle: [&str; 3]| {
         format!(
             "clusters:\n{}{}{}contexts:\n{}{}users:\n{}{}current-context: {}\n",
-            items("a"), middle[0], items("b"), items("a"), middle[1], middle[2], items("z"),
+            items("a"),
+            middle[0],
+            items("b"),
+            items("a"),
+            middle[1],
+            middle[2],
+            items("z"),
             if middle[0].is_empty() { "a" } else { "sm" }
         )
     };

@@ -48,12 +48,12 @@ pub struct Network {
 impl Network {
     /// The network of a cluster; `None` if its nodes are simulated.
     #[must_use]
-    pub fn of(config: &ClusterConfig, dir: &ClusterDir, machine: Machine) -> Option<Self> {
+    pub fn of(config: &ClusterConfig, dir: &ClusterDir) -> Option<Self> {
         Some(Self {
             names: Names::new(&config.name),
             network: config.network()?.clone(),
             nodes: config.real_nodes().to_vec(),
-            machine,
+            machine: Machine::default(),
             owner: format!("{OWNER}{}", dir.path().display()),
         })
     }
@@ -67,10 +67,10 @@ impl Network {
     /// Makes what is missing and repairs what differs.
     pub fn ensure(&self) -> Result<()> {
         load_bridge_filter();
-        self.machine.forward_ipv4()?;
         netns::within(None, || {
             let netlink = Netlink::open()?;
             let bridge = self.ensure_bridge(&netlink)?;
+            self.machine.forward_ipv4()?;
             self.nodes.iter().try_for_each(|node| self.ensure_node(&netlink, &bridge, node))?;
             nft::ensure_root(&self.names, &self.network)?;
             nft::ensure_exceptions(&self.names)

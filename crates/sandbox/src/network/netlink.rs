@@ -69,10 +69,7 @@ impl Netlink {
 
     /// A veth pair: `name` here on a bridge, `eth0` in `namespace`.
     pub(super) fn add_veth(&self, name: &str, bridge: &Link, namespace: &File) -> Result<()> {
-        let peer = LinkMessageBuilder::<LinkUnspec>::new()
-            .name("eth0")
-            .setns_by_fd(namespace.as_raw_fd())
-            .build();
+        let peer = LinkMessageBuilder::<LinkUnspec>::new().name("eth0").setns_by_fd(namespace.as_raw_fd()).build();
         let message = LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
             .name(name)
@@ -121,7 +118,8 @@ impl Netlink {
         let addresses = self.runtime.block_on(self.handle.address().get().execute().try_collect::<Vec<_>>());
         let query = RouteMessageBuilder::<Ipv4Addr>::new().build();
         let routes = self.runtime.block_on(self.handle.route().get(query).execute().try_collect::<Vec<_>>());
-        let mut used: Vec<Cidr> = routes.map_err(Error::netlink("list routes"))?.iter().filter_map(route_target).collect();
+        let mut used: Vec<Cidr> =
+            routes.map_err(Error::netlink("list routes"))?.iter().filter_map(route_target).collect();
         for address in addresses.map_err(Error::netlink("list addresses"))? {
             let prefix = address.header.prefix_len;
             used.extend(address.attributes.iter().filter_map(|attribute| match attribute {

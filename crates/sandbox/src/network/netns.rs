@@ -13,8 +13,8 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::{NSFS_MAGIC, statfs};
 
-use crate::machine::Machine;
 use crate::layout::remove_file;
+use crate::machine::Machine;
 use crate::{Error, Result};
 
 /// Where named network namespaces live.
@@ -80,15 +80,16 @@ fn ensure_dir(machine: &Machine) -> Result<()> {
         let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).ok();
         device(dir) != dir.parent().and_then(device) || crate::mounts::points().iter().any(|point| point == dir)
     };
-    if dir.is_dir() && is_mount(dir) {
-        return Ok(());
-    }
-    machine.made_netns_dir()?;
-    fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(Error::file("create", dir))?;
-    mount(Some(dir), dir, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)
-        .map_err(Error::system(format!("mount {DIR}")))?;
-    mount(NONE, dir, NONE, MsFlags::MS_SHARED | MsFlags::MS_REC, NONE)
-        .map_err(Error::system(format!("make {DIR} a shared mount")))
+    machine.make_netns_dir(
+        || dir.is_dir() && is_mount(dir),
+        || {
+            fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(Error::file("create", dir))?;
+            mount(Some(dir), dir, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)
+                .map_err(Error::system(format!("mount {DIR}")))?;
+            mount(NONE, dir, NONE, MsFlags::MS_SHARED | MsFlags::MS_REC, NONE)
+                .map_err(Error::system(format!("make {DIR} a shared mount")))
+        },
+    )
 }
 
 /// Runs work in a network namespace; `None` is the caller's.
@@ -103,7 +104,5 @@ pub(crate) fn within<T: Send>(namespace: Option<&File>, work: impl FnOnce() -> R
 
 /// Runs work on a thread that ends afterwards, and passes a panic on.
 pub(crate) fn on_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    std::thread::scope(|scope| {
-        scope.spawn(work).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
 }

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 use serde_json::json;
 
 use super::{CONTAINERD, Node};
@@ -17,6 +18,8 @@ use crate::{Error, Result, images};
 
 /// CRI answers within a few hundred milliseconds; a machine under load needs longer.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// After each such time it is checked that containerd still runs.
+const READY_STEP: Duration = Duration::from_millis(200);
 /// Directories with CNI plugins: Debian's, and the one of most other packages.
 const CNI_DIRS: [&str; 3] = ["/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"];
 /// Plugins that the pod network consists of.
@@ -54,11 +57,8 @@ impl Runtime {
                 port_mapping: has(&cni, "portmap") && find("iptables").is_some(),
             }),
             (containerd, runc, cni) => {
-                let missing = [
-                    (containerd.is_none(), "containerd"),
-                    (runc.is_none(), "runc"),
-                    (cni.is_none(), "CNI plugins"),
-                ];
+                let missing =
+                    [(containerd.is_none(), "containerd"), (runc.is_none(), "runc"), (cni.is_none(), "CNI plugins")];
                 Err(missing.into_iter().filter_map(|(missing, name)| missing.then_some(name)).collect())
             }
         }
@@ -67,38 +67,55 @@ impl Runtime {
 
 pub(super) fn ensure(node: &Node, namespaces: &NodeNamespaces, runtime: &Runtime) -> Result<()> {
     let (log, pidfile) = (node.dir().log(CONTAINERD), node.dir().pidfile(CONTAINERD));
-    if ProcessId::running(&pidfile).is_none() {
-        write_config(node, runtime)?;
-        // One of a containerd that was killed would be taken for the new one's.
-        crate::layout::remove_file(&node.dir().cri_socket())?;
-        let mut command = Command::new(&runtime.containerd);
-        command.args(["--config", "/etc/containerd/config.toml"]);
-        // Proxies are for pulls from registries; nothing else of the caller's environment is needed.
-        let daemon = Daemon { command: node.marked(command), log: &log, pidfile: &pidfile };
-        daemon.start(|command| namespaces.spawn(command))?;
-    }
-    let failed = |message: String| Error::Containerd { node: node.config().name.to_string(), message, log: log.clone() };
-    with_cri(node.dir(), async |cri| {
-        let status = cri.ready(READY_TIMEOUT).await?;
-        let wanted = images::built_in_references();
+    let process = match ProcessId::running(&pidfile) {
+        Some(process) => process,
+        None => {
+            write_config(node, runtime)?;
+            // One of a containerd that was killed would be taken for the new one's.
+            crate::layout::remove_file(&node.dir().cri_socket())?;
+            let mut command = Command::new(&runtime.containerd);
+            command.args(["--config", "/etc/containerd/config.toml"]);
+            let daemon = Daemon { command: node.marked(command), log: &log, pidfile: &pidfile };
+            daemon.start(|command| namespaces.spawn(command))?
+        }
+    };
+    let complete = with_cri(node.dir(), async |cri| {
+        let deadline = Instant::now() + READY_TIMEOUT;
+        while let Err(error) = cri.ready(READY_STEP).await {
+            // Only a socket that does not answer yet is worth waiting for.
+            if !process.alive() || Instant::now() >= deadline || !error.unavailable() {
+                return Err(error);
+            }
+        }
         let present = cri.list_images().await?;
         let has = |name: &String| present.iter().any(|image| image.repo_tags.contains(name));
-        Ok((status, wanted.iter().all(has)))
-    })
-    .map_err(failed)
-    .and_then(|(_, complete)| if complete && up_to_date(node) { Ok(()) } else { load_images(node) })
+        Ok(images::built_in_references().iter().all(has))
+    });
+    match complete {
+        Ok(true) if up_to_date(node) => Ok(()),
+        Ok(_) => load_images(node),
+        Err(_) if !process.alive() => {
+            Err(failure(node, format!("it ended right after its start: {}", last_line(&log))))
+        }
+        Err(message) => Err(failure(node, message)),
+    }
+}
+
+fn failure(node: &Node, message: String) -> Error {
+    Error::Containerd { node: node.config().name.to_string(), message, log: node.dir().log(CONTAINERD) }
+}
+
+fn last_line(log: &Path) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim().to_owned()
 }
 
 /// Loads the built-in images. Also after an update of this program: the names
 /// stay, the content may differ.
 fn load_images(node: &Node) -> Result<()> {
     let images = images::built_in()?;
-    let log = node.dir().log(CONTAINERD);
-    with_cri(node.dir(), async |cri| cri.import(&images).await).map_err(|message| Error::Containerd {
-        node: node.config().name.to_string(),
-        message,
-        log,
-    })?;
+    with_cri(node.dir(), async |cri| cri.import(&images).await).map_err(|message| failure(node, message))?;
     write_atomic(&images_mark(node), build_mark().as_bytes(), 0o644)
 }
 
@@ -148,7 +165,11 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn write_config(node: &Node, runtime: &Runtime) -> Result<()> {
     let etc = node.dir().private("/etc/containerd");
-    write_atomic(&etc.join("config.toml"), config_toml(runtime, has_sys_resource()).as_bytes(), 0o644)?;
+    write_atomic(
+        &etc.join("config.toml"),
+        config_toml(runtime, has_sys_resource(), snapshotter(node.dir().path())).as_bytes(),
+        0o644,
+    )?;
     let net = node.dir().private("/etc/cni").join("net.d");
     make_dir(&net)?;
     let pods = node.network.node_pods(node.config()).to_string();
@@ -157,7 +178,7 @@ fn write_config(node: &Node, runtime: &Runtime) -> Result<()> {
 }
 
 /// Paths are those inside the node: containerd's own defaults.
-fn config_toml(runtime: &Runtime, may_lower_oom_score: bool) -> String {
+fn config_toml(runtime: &Runtime, may_lower_oom_score: bool, snapshotter: &str) -> String {
     let quote = |text: &str| json!(text).to_string();
     let path = |path: &Path| quote(&path.to_string_lossy());
     let cri = "plugins.\"io.containerd.grpc.v1.cri\"";
@@ -177,7 +198,7 @@ fn config_toml(runtime: &Runtime, may_lower_oom_score: bool) -> String {
          \x20 enable_unprivileged_icmp = true\n\
          \n[{cri}.registry]\n  config_path = \"/etc/containerd/certs.d\"\n\
          \n[{cri}.cni]\n  bin_dir = {}\n  conf_dir = \"/etc/cni/net.d\"\n\
-         \n[{cri}.containerd]\n  snapshotter = \"overlayfs\"\n  default_runtime_name = \"runc\"\n",
+         \n[{cri}.containerd]\n  snapshotter = \"{snapshotter}\"\n  default_runtime_name = \"runc\"\n",
         quote(NodeDir::CRI_SOCKET_INSIDE),
         quote(&images::pause_reference()),
         !may_lower_oom_score,
@@ -216,6 +237,13 @@ fn conflist(pods: &str, port_mapping: bool) -> String {
     format!("{list:#}\n")
 }
 
+/// An overlay cannot lie on an overlay, which is what a container's own files
+/// are: there, layers are copied.
+fn snapshotter(dir: &Path) -> &'static str {
+    let on_overlay = statfs(dir).is_ok_and(|fs| fs.filesystem_type() == OVERLAYFS_SUPER_MAGIC);
+    if on_overlay { "native" } else { "overlayfs" }
+}
+
 /// Whether this process may lower `oom_score_adj`.
 fn has_sys_resource() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -238,12 +266,12 @@ mod tests {
             cni: "/usr/lib/cni".into(),
             port_mapping: false,
         };
-        let text = config_toml(&runtime, false);
+        let text = config_toml(&runtime, false, "overlayfs");
         assert!(text.contains("restrict_oom_score_adj = true"));
         assert!(text.contains(r#"BinaryName = "/opt/my \"runc\"""#));
         assert!(!text.contains("runtimes.crun"));
         runtime.crun = Some("/usr/bin/crun".into());
-        let text = config_toml(&runtime, true);
+        let text = config_toml(&runtime, true, "native");
         assert!(text.contains("restrict_oom_score_adj = false") && text.contains("runtimes.crun.options"));
     }
 

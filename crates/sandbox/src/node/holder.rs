@@ -89,8 +89,11 @@ fn change(path: &str, flags: MsFlags) -> Result<()> {
 }
 
 fn bind(source: &Path, target: &Path) -> Result<()> {
-    mount(Some(source), target, NONE, MsFlags::MS_BIND, NONE)
-        .map_err(Error::system(format!("mount {} on {}", source.display(), target.display())))
+    mount(Some(source), target, NONE, MsFlags::MS_BIND, NONE).map_err(Error::system(format!(
+        "mount {} on {}",
+        source.display(),
+        target.display()
+    )))
 }
 
 fn detach(point: &Path) -> Result<()> {

@@ -51,14 +51,14 @@ pub struct Node {
 impl Node {
     /// Every node of a cluster; none if they are simulated.
     #[must_use]
-    pub fn all(cluster: &ClusterConfig, dir: &ClusterDir, machine: &Machine) -> Vec<Self> {
+    pub fn all(cluster: &ClusterConfig, dir: &ClusterDir) -> Vec<Self> {
         let Some(network) = cluster.network() else { return Vec::new() };
         let make = |node: &NodeConfig| Self {
             cluster: cluster.clone(),
             node: node.clone(),
             network: network.clone(),
             dir: dir.node(&node.name),
-            machine: machine.clone(),
+            machine: Machine::default(),
         };
         cluster.real_nodes().iter().map(make).collect()
     }
@@ -149,7 +149,7 @@ impl Node {
     }
 
     fn marked(&self, mut command: Command) -> Command {
-        command.env(MARK, self.mark()).env("PATH", crate::command::path_variable());
+        command.env(MARK, self.mark());
         command
     }
 

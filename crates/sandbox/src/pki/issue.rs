@@ -102,7 +102,12 @@ pub(super) fn authority(profile: &Profile, today: Date, days: i64) -> Result<(St
 }
 
 /// A new certificate with a new key, PEM.
-pub(super) fn leaf(profile: &Profile, issuer: &Issuer<'_, KeyPair>, today: Date, days: i64) -> Result<(String, String)> {
+pub(super) fn leaf(
+    profile: &Profile,
+    issuer: &Issuer<'_, KeyPair>,
+    today: Date,
+    days: i64,
+) -> Result<(String, String)> {
     let failed = || failed(format!("make the certificate {}", profile.common_name));
     let key = KeyPair::generate().map_err(failed())?;
     let certificate = profile.params(today, days)?.signed_by(&key, issuer).map_err(failed())?;
@@ -193,7 +198,8 @@ fn seconds(day: Date, distance: Span) -> Option<i64> {
 
 /// Whether a host name may stand in a certificate.
 pub(super) fn is_dns_name(name: &str) -> bool {
-    let legal = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let legal =
+        |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     name.len() < 254 && name.split('.').all(legal)
 }
 

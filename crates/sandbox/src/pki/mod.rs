@@ -149,7 +149,10 @@ impl Pki {
     /// Every certificate that the authority signs.
     fn leaves(&self, config: &ClusterConfig) -> Vec<(KeyFiles, Profile)> {
         let mut leaves = vec![
-            (self.apiserver(), Profile::new("kube-apiserver", &[], Usage::Server).with_names(server_names(), server_ips(config))),
+            (
+                self.apiserver(),
+                Profile::new("kube-apiserver", &[], Usage::Server).with_names(server_names(), server_ips(config)),
+            ),
             (
                 self.apiserver_kubelet_client(),
                 Profile::new("kube-apiserver-kubelet-client", &["system:masters"], Usage::Client),
@@ -160,8 +163,10 @@ impl Pki {
             let user = format!("system:node:{}", node.name);
             let ips = config.network().map(|network| IpAddr::V4(network.node_ip(node)));
             let local = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
-            let serving = Profile::new(&user, &["system:nodes"], Usage::Server)
-                .with_names(vec![node.name.to_string(), "localhost".to_owned()], ips.into_iter().chain(local).collect());
+            let serving = Profile::new(&user, &["system:nodes"], Usage::Server).with_names(
+                vec![node.name.to_string(), "localhost".to_owned()],
+                ips.into_iter().chain(local).collect(),
+            );
             leaves.push((self.node_client(node), Profile::new(&user, &["system:nodes"], Usage::Client)));
             leaves.push((self.node_serving(node), serving));
         }

@@ -137,7 +137,8 @@ fn handshake(pki: &Pki, server: &KeyFiles, client: &KeyFiles, name: &str) -> Res
     roots.add(CertificateDer::from_pem_file(pki.ca().certificate).unwrap()).unwrap();
     let roots = Arc::new(roots);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone()).build().unwrap();
+    let verifier =
+        rustls::server::WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone()).build().unwrap();
     let (chain, key) = load(server);
     let server = rustls::ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
