@@ -16,13 +16,13 @@ pub const COLUMNS: &[Column<DaemonSet>] = &[
     integer("Up-to-date", |set, _| count(set, |status| status.updated_number_scheduled)),
     integer("Available", |set, _| count(set, |status| status.number_available)),
     string("Node Selector", |set, _| {
-        let spec = set.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+        let spec = set.spec.template.spec.as_ref();
         Value::from(labels(spec.and_then(|spec| spec.node_selector.as_ref())))
     }),
     age(),
-    wide(string("Containers", |set, _| containers(set.spec.as_ref().map(|spec| &spec.template)))),
-    wide(string("Images", |set, _| images(set.spec.as_ref().map(|spec| &spec.template)))),
-    wide(string("Selector", |set, _| Value::from(selector(set.spec.as_ref().map(|spec| &spec.selector))))),
+    wide(string("Containers", |set, _| containers(Some(&set.spec.template)))),
+    wide(string("Images", |set, _| images(Some(&set.spec.template)))),
+    wide(string("Selector", |set, _| Value::from(selector(Some(&set.spec.selector))))),
 ];
 
 fn count(set: &DaemonSet, part: fn(&DaemonSetStatus) -> Option<i32>) -> Value {

@@ -37,8 +37,8 @@ pub fn prepare(set: &mut Value, old: Option<&Value>) {
 /// Reports everything that is wrong.
 pub fn validate(set: &DaemonSet, old: Option<&DaemonSet>, errors: &mut FieldErrors) {
     let path = Path::new("spec");
-    let Some(spec) = &set.spec else { return errors.required(&path, "") };
-    let old_spec = old.and_then(|old| old.spec.as_ref());
+    let spec = &set.spec;
+    let old_spec = old.map(|old| &old.spec);
     selector::validate(&spec.selector, old_spec.map(|spec| &spec.selector), errors);
     pod_template::validate_for("DaemonSet", &spec.template, &spec.selector, &path.child("template"), errors);
     checks::maybe_not_negative(errors, &path.child("minReadySeconds"), spec.min_ready_seconds);

@@ -11,16 +11,16 @@ use crate::table::{age, name, selector, string, wide};
 pub const COLUMNS: &[Column<Deployment>] = &[
     name(),
     string("Ready", |deployment, _| {
-        let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or_default();
+        let wanted = deployment.spec.replicas.unwrap_or_default();
         Value::from(format!("{}/{wanted}", count(deployment, |status| status.ready_replicas)))
     }),
     string("Up-to-date", |deployment, _| Value::from(count(deployment, |status| status.updated_replicas))),
     string("Available", |deployment, _| Value::from(count(deployment, |status| status.available_replicas))),
     age(),
-    wide(string("Containers", |deployment, _| containers(deployment.spec.as_ref().map(|spec| &spec.template)))),
-    wide(string("Images", |deployment, _| images(deployment.spec.as_ref().map(|spec| &spec.template)))),
+    wide(string("Containers", |deployment, _| containers(Some(&deployment.spec.template)))),
+    wide(string("Images", |deployment, _| images(Some(&deployment.spec.template)))),
     wide(string("Selector", |deployment, _| {
-        Value::from(selector(deployment.spec.as_ref().map(|spec| &spec.selector)))
+        Value::from(selector(Some(&deployment.spec.selector)))
     })),
 ];
 

@@ -36,8 +36,8 @@ pub fn prepare(deployment: &mut Value, old: Option<&Value>) {
 /// Reports everything that is wrong.
 pub fn validate(deployment: &Deployment, old: Option<&Deployment>, errors: &mut FieldErrors) {
     let path = Path::new("spec");
-    let Some(spec) = &deployment.spec else { return errors.required(&path, "") };
-    let old_spec = old.and_then(|old| old.spec.as_ref());
+    let spec = &deployment.spec;
+    let old_spec = old.map(|old| &old.spec);
     checks::maybe_not_negative(errors, &path.child("replicas"), spec.replicas);
     selector::validate(&spec.selector, old_spec.map(|spec| &spec.selector), errors);
     pod_template::validate_for("ReplicaSet", &spec.template, &spec.selector, &path.child("template"), errors);

@@ -11,14 +11,14 @@ use crate::table::{age, integer, name, selector, string, wide};
 pub const COLUMNS: &[Column<ReplicaSet>] = &[
     name(),
     integer("Desired", |set, _| {
-        Value::from(set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or_default())
+        Value::from(set.spec.replicas.unwrap_or_default())
     }),
     integer("Current", |set, _| Value::from(set.status.as_ref().map_or(0, |status| status.replicas))),
     integer("Ready", |set, _| {
         Value::from(set.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default())
     }),
     age(),
-    wide(string("Containers", |set, _| containers(set.spec.as_ref().and_then(|spec| spec.template.as_ref())))),
-    wide(string("Images", |set, _| images(set.spec.as_ref().and_then(|spec| spec.template.as_ref())))),
-    wide(string("Selector", |set, _| Value::from(selector(set.spec.as_ref().map(|spec| &spec.selector))))),
+    wide(string("Containers", |set, _| containers(set.spec.template.as_ref()))),
+    wide(string("Images", |set, _| images(set.spec.template.as_ref()))),
+    wide(string("Selector", |set, _| Value::from(selector(Some(&set.spec.selector))))),
 ];

@@ -12,10 +12,10 @@ pub const COLUMNS: &[Column<StatefulSet>] = &[
     name(),
     string("Ready", |set, _| {
         let ready = set.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default();
-        let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or_default();
+        let wanted = set.spec.replicas.unwrap_or_default();
         Value::from(format!("{ready}/{wanted}"))
     }),
     age(),
-    wide(string("Containers", |set, _| containers(set.spec.as_ref().map(|spec| &spec.template)))),
-    wide(string("Images", |set, _| images(set.spec.as_ref().map(|spec| &spec.template)))),
+    wide(string("Containers", |set, _| containers(Some(&set.spec.template)))),
+    wide(string("Images", |set, _| images(Some(&set.spec.template)))),
 ];

@@ -46,8 +46,8 @@ pub fn prepare(set: &mut Value, old: Option<&Value>) {
 /// Reports everything that is wrong.
 pub fn validate(set: &StatefulSet, old: Option<&StatefulSet>, errors: &mut FieldErrors) {
     let path = Path::new("spec");
-    let Some(spec) = &set.spec else { return errors.required(&path, "") };
-    if let Some(old) = old.and_then(|old| old.spec.as_ref()) {
+    let spec = &set.spec;
+    if let Some(old) = old.map(|old| &old.spec) {
         update(spec, old, &path, errors);
     }
     let policy = spec.pod_management_policy.as_deref().unwrap_or_default();
