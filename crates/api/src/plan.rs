@@ -203,6 +203,9 @@ pub enum Wake {
     /// An object of this kind changed: wake what the function names (it gets the object after, or the last state
     /// of a deleted one, and the view after the change).
     Map(GroupKind, fn(&Object, &View) -> Vec<Key>),
+    /// An object of any kind changed: wake what the function names, as with [`Wake::Map`]. It is called for every
+    /// change of every object, so it must be cheap for most of them.
+    Any(fn(&Object, &View) -> Vec<Key>),
 }
 
 /// A controller of kind `K`.
