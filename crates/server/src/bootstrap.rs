@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use api::{Reason, Status};
-use futures::StreamExt;
+use futures::future::try_join_all;
 use serde_json::{Value, json};
 
 use crate::route::Served;
 use crate::write::{self, Modify, Op, Part};
-use crate::{Server, User, auth};
+use crate::{Door, Server, User, auth};
 
 /// Objects that are created at once.
 const PARALLEL: usize = 64;
@@ -19,10 +19,14 @@ impl Server {
     /// # Errors
     /// When one of them can't be written.
     pub async fn bootstrap(self: &Arc<Self>) -> Result<(), Status> {
-        let first = namespaces().into_iter().chain(priority_classes()).chain(auth::bootstrap_roles());
-        let creations = first.map(|object| self.ensure(object, None));
-        let results: Vec<_> = futures::stream::iter(creations).buffer_unordered(PARALLEL).collect().await;
-        results.into_iter().collect::<Result<(), Status>>()?;
+        let first: Vec<_> =
+            namespaces().into_iter().chain(priority_classes()).map(|object| self.ensure(object, None)).collect();
+        try_join_all(first).await?;
+        let (door, user) = (Door::new(Arc::clone(self)), User::apiserver());
+        for some in auth::bootstrap_changes(&door.view()).chunks(PARALLEL) {
+            let policy: Vec<_> = some.iter().map(|change| door.commit(&user, change.clone())).collect();
+            try_join_all(policy).await?;
+        }
         for (object, kept_fresh) in self.own_service() {
             self.ensure(object, Some(kept_fresh)).await?;
         }

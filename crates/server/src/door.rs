@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api::schema::Schema;
-use api::{Change, EventType, GroupKind, Key, Object, Propagation, Reason, Status, Subresource, View};
+use api::{Change, EventType, Key, Object, Propagation, Reason, Revision, Status, Subresource, View};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use store::Follow;
@@ -30,6 +30,16 @@ impl Door {
     /// The latest view, at the current time.
     pub fn view(&self) -> View {
         self.server.store.view().at(Timestamp::now())
+    }
+
+    /// A view that shows `revision`, at the current time. History is published just before views, so who was handed
+    /// an entry may have to wait a moment for the view that shows it.
+    pub async fn view_from(&self, revision: Revision) -> View {
+        let mut views = self.server.store.views();
+        match views.wait_for(|view| view.revision() >= revision).await {
+            Ok(view) => view.clone().at(Timestamp::now()),
+            Err(_) => self.view(), // The store is closing; there is no newer view.
+        }
     }
 
     /// Follows all kinds from the next change on. A view taken after this call misses nothing.
@@ -141,8 +151,11 @@ impl Door {
         patch: &Value,
     ) -> Result<Option<Arc<Object>>, Status> {
         let served = self.served(key);
-        let (part, subresource) = part_of(part);
-        let op = self.op(user, &served, (&key.namespace, &key.name), ("patch", subresource), part)?;
+        // Kubernetes writes a namespace's finalizers through a subresource of their own, for which plans have no word.
+        let finalizes = part == Subresource::Main && served.kind.kind == "Namespace" && !patch["spec"].is_null();
+        let (verb, (part, subresource)) =
+            if finalizes { ("update", (Part::Finalize, "finalize")) } else { ("patch", part_of(part)) };
+        let op = self.op(user, &served, (&key.namespace, &key.name), (verb, subresource), part)?;
         let patched = |old: &Value| {
             same(&served, key, old, uid)?;
             let value = write::http::PatchType::Merge.apply(self.schema(&served), old, patch, &served, &key.name)?;
@@ -199,8 +212,7 @@ impl Door {
         reason: &str,
         message: &str,
     ) -> Result<Option<Arc<Object>>, Status> {
-        let GroupKind { group, kind: name } = GroupKind { group: "", kind: "Event" };
-        let event = self.server.catalogue.by_kind(group, name);
+        let event = self.server.catalogue.by_kind("", "Event");
         let served = Served::stored(event.ok_or_else(|| Status::not_implemented("events"))?);
         self.op(user, &served, (events::namespace_of(about), ""), ("create", ""), Part::Main)?;
         events::record(&self.server, user, &served, &Wanted { about, kind, reason, message }).await

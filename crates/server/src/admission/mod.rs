@@ -20,8 +20,8 @@ use api::{Kind, Object, Status, View};
 use serde_json::Value;
 use tokio::sync::MutexGuard;
 
-use crate::Server;
-use crate::write::Op;
+use crate::write::{Op, Part};
+use crate::{Attributes, Server, auth};
 
 /// What an admission step knows.
 pub(crate) struct Admit<'a> {
@@ -80,7 +80,29 @@ pub(crate) fn mutate(admit: &Admit<'_>, value: &mut Value) -> Result<(), Status>
 /// A refusal.
 pub(crate) fn check(admit: &Admit<'_>, value: &Value) -> Result<(), Status> {
     node::check_write(admit, value)?;
+    escalation(admit, value)?;
     quota::check(admit, value)
+}
+
+/// Nobody grants what they do not have.
+fn escalation(admit: &Admit<'_>, value: &Value) -> Result<(), Status> {
+    let op = admit.op;
+    if op.served.kind.group != "rbac.authorization.k8s.io" {
+        return Ok(());
+    }
+    let attributes = Attributes {
+        verb: if admit.old.is_none() { "create" } else { "update" }.to_owned(),
+        is_resource: true,
+        group: op.served.group().to_owned(),
+        version: op.served.version().to_owned(),
+        resource: op.served.kind.plural.to_owned(),
+        subresource: if op.part == Part::Status { "status" } else { "" }.to_owned(),
+        namespace: op.namespace.to_owned(),
+        name: value["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+        ..Attributes::default()
+    };
+    let old = admit.old.map(Object::value);
+    auth::check_escalation(&op.server.auth, admit.view, op.user, &attributes, value, old.as_ref())
 }
 
 /// Refuses deletions.

@@ -114,9 +114,11 @@ fn settle(op: &Op<'_>, view: &View, old: &Arc<Object>, old_value: &Value, value:
     }
     restrict(op, value, old_value);
     let admit = Admit { op, view, old: Some(old) };
-    if op.part == Part::Main {
+    if op.part != Part::Own {
         kind.prepare(value, Some(old_value));
         kind.fill_defaults(value);
+    }
+    if op.part == Part::Main {
         admission::mutate(&admit, value)?;
     }
     meta::count_generation(kind, value, old_value);
