@@ -75,7 +75,7 @@ pub(crate) enum Command {
     Server(Process),
     /// Run a node's kubelet, service proxy and DNS (started by `start`)
     #[command(hide = true)]
-    Node(Process),
+    Node(NodeProcess),
 }
 
 /// Arguments of `start`.
@@ -86,9 +86,6 @@ pub(crate) struct Start {
     /// Nodes of a new cluster: a number, or `simulated:N` for nodes without containers.
     #[arg(long, default_value = None, value_name = "N|simulated:N")]
     pub(crate) nodes: Option<String>,
-    /// Port of a new cluster's API server; a free one if not given.
-    #[arg(long, value_name = "PORT")]
-    pub(crate) port: Option<u16>,
     /// Deploy the sample web application.
     #[arg(long)]
     pub(crate) sample: bool,
@@ -229,9 +226,17 @@ pub(crate) struct Completions {
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// Arguments of the cluster's own processes.
+/// Arguments of the server process.
 #[derive(Args)]
 pub(crate) struct Process {
+    /// Directory of the cluster.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cluster: PathBuf,
+}
+
+/// Arguments of a node's process.
+#[derive(Args)]
+pub(crate) struct NodeProcess {
     /// Its configuration file.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
