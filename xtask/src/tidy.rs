@@ -17,19 +17,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("shipmate-control", &["shipmate-api", "shipmate-kinds", "shipmate-server"]),
     ("shipmate-cri", &[]),
     ("shipmate-node", &["shipmate-api", "shipmate-kinds", "shipmate-cri"]),
+    ("shipmate-sandbox", &["shipmate-cri"]),
     (
-        "shipmate-sandbox",
+        "shipmate",
         &[
             "shipmate-api",
-            "shipmate-kinds",
-            "shipmate-store",
-            "shipmate-server",
             "shipmate-control",
             "shipmate-cri",
+            "shipmate-kinds",
             "shipmate-node",
+            "shipmate-sandbox",
+            "shipmate-server",
+            "shipmate-store",
         ],
     ),
-    ("shipmate", &["shipmate-api", "shipmate-sandbox"]),
     ("xtask", &[]),
 ];
 
