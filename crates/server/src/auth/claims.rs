@@ -20,8 +20,6 @@ const DELETION_LEEWAY: SignedDuration = SignedDuration::from_secs(60);
 pub struct Claims {
     /// Issuer.
     pub iss: String,
-    /// Subject: the user's name.
-    pub sub: String,
     /// Audiences.
     #[serde(default, deserialize_with = "one_or_many")]
     pub aud: Vec<String>,

@@ -31,7 +31,7 @@ use rustls::pki_types::CertificateDer;
 
 use crate::{Attributes, Config, SetupError, User};
 
-pub use authenticate::authenticate;
+pub use authenticate::{BEARER_PROTOCOL, authenticate};
 pub use bootstrap::{bootstrap_changes, bootstrap_roles};
 pub use escalation::check as check_escalation;
 pub use oidc::{jwks, openid_configuration};
