@@ -119,7 +119,12 @@ fn merge_text(text: &str, access: &Access) -> Result<String, String> {
         text.to_owned()
     };
     for (list, payload) in LISTS {
-        let item = entry(payload, access, &previous);
+        let mut item = entry(payload, access, &previous);
+        // What `kubectl config set-context --current --namespace` chose stays chosen.
+        let old = ours(root.as_ref(), list, &access.name).and_then(|old| old.get("context"));
+        if let Some(namespace) = old.and_then(|old| old.get("namespace")).and_then(Node::text) {
+            item[payload]["namespace"] = json!(namespace);
+        }
         changed = edit::set_item(&changed, list, &access.name, &item)?;
     }
     changed = edit::set_scalar(&changed, CURRENT, &access.name)?;

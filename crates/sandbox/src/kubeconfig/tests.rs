@@ -178,6 +178,14 @@ fn our_item_between_others_goes_without_them() {
 }
 
 #[test]
+fn the_namespace_of_our_context_stays_as_the_user_set_it() {
+    let merged = merge_text("", &access("sm")).unwrap();
+    let chosen = merged.replace("    user: sm\n", "    namespace: team-a\n    user: sm\n");
+    assert_ne!(chosen, merged);
+    assert!(merge_text(&chosen, &access("sm")).unwrap().contains("namespace: team-a"));
+}
+
+#[test]
 fn line_ends_of_windows_stay() {
     let before = "clusters:\r\n- name: a\r\ncurrent-context: a\r\n";
     let merged = merge_text(before, &access("sm")).unwrap();

@@ -13,11 +13,13 @@ use crate::command::find;
 use crate::layout::{NodeDir, make_dir, write_atomic};
 use crate::namespaces::NodeNamespaces;
 use crate::network::netns::on_thread;
-use crate::process::{Daemon, ProcessId};
+use crate::process::{Daemon, POLL, ProcessId};
 use crate::{Error, Result, images};
 
 /// CRI answers within a few hundred milliseconds; a machine under load needs longer.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Logs of containers that have ended are complete a few milliseconds later.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// After each such time it is checked that containerd still runs.
 const READY_STEP: Duration = Duration::from_millis(200);
 /// Directories with CNI plugins: Debian's, and the one of most other packages.
@@ -99,6 +101,21 @@ pub(super) fn ensure(node: &Node, namespaces: &NodeNamespaces, runtime: &Runtime
         }
         Err(message) => Err(failure(node, message)),
     }
+}
+
+/// Waits until containerd has noticed the end of all containers: then it has
+/// written the last line of their logs. Only a courtesy, so errors are no matter.
+pub(super) fn drain(node: &Node) {
+    let running = cri::v1::ContainerState::ContainerRunning as i32;
+    let _ = with_cri(node.dir(), async |cri| {
+        let deadline = Instant::now() + DRAIN_TIMEOUT;
+        while cri.list_containers(Default::default()).await?.iter().any(|container| container.state == running)
+            && Instant::now() < deadline
+        {
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    });
 }
 
 fn failure(node: &Node, message: String) -> Error {

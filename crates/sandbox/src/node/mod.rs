@@ -128,6 +128,10 @@ impl Node {
         let pods = || cgroup::processes(&self.cgroup());
         pods().iter().for_each(|process| process.signal(Signal::SIGTERM));
         wait_until(grace, || pods().is_empty());
+        // What containers printed last is on its way through containerd.
+        if self.containerd().is_some() && pods().is_empty() {
+            containerd::drain(self);
+        }
         process::end(&self.dir.pidfile(CONTAINERD), Duration::from_secs(2))?;
         let left = || [pods(), with_environment(MARK, &self.mark())].concat();
         let ended = wait_until(KILL_TIMEOUT, || {

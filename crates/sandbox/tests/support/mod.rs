@@ -86,6 +86,17 @@ impl Fixture {
     }
 }
 
+/// A failed test leaves as little behind as one that passed.
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        for name in self.home().clusters().unwrap_or_default() {
+            if let Ok(Some(sandbox)) = Sandbox::open_to_delete(&self.home(), &name) {
+                let _ = sandbox.delete(&[]);
+            }
+        }
+    }
+}
+
 /// Starts the web application in place of the server and of each kubelet.
 pub struct Web(PathBuf);
 
