@@ -1,0 +1,113 @@
+//! Starts a node and keeps its parts together.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Service;
+use kube::Api;
+use kube::runtime::reflector::{self, store::Writer};
+use kube::runtime::watcher::{self, watcher};
+use kube::runtime::{WatchStreamExt, reflector::store};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use crate::client::{self, ClientError};
+use crate::config::Config;
+use crate::event::Recorder;
+use crate::node::{Node, Parts};
+use crate::patience::Patience;
+use crate::register::heartbeat;
+use crate::register::machine::Machine;
+use crate::{dispatch, listen};
+
+/// How often volumes that show objects are compared with them.
+const REFRESH: Duration = Duration::from_secs(30);
+
+/// A node that cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("containerd's socket {socket} cannot be used")]
+    Runtime {
+        socket: PathBuf,
+        #[source]
+        source: cri::Error,
+    },
+    #[error("could not make the directory {path}; the node needs to be root")]
+    Directory {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// A bug.
+    #[error("a part of the node ended by itself")]
+    Ended,
+}
+
+/// Runs a node until `stop`. Its containers go on; the next run finds them again.
+pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError> {
+    let private = [config.state_dir.join("pods"), config.log_dir.clone()];
+    for path in private {
+        let made = std::fs::create_dir_all(&path);
+        made.map_err(|source| RunError::Directory { path, source })?;
+    }
+    let machine = Machine::read(&config);
+    let client = client::connect(&config)?;
+    let runtime = cri::Runtime::new(&config.containerd_socket)
+        .map_err(|source| RunError::Runtime { socket: config.containerd_socket.clone(), source })?;
+    let (events, sender) = Recorder::new(client.clone(), &config.node_name);
+    let (services, writer) = store();
+    let node = Arc::new(Node::new(Parts { config, client, runtime, events, services, machine }));
+    info!(node = node.config.node_name, cluster = node.config.cluster, "node starts");
+
+    let mut parts = JoinSet::new();
+    parts.spawn(sender.run(stop.clone()));
+    parts.spawn(until(stop.clone(), watch_services(node.clone(), writer)));
+    parts.spawn(heartbeat::run(node.clone(), stop.clone()));
+    parts.spawn(listen::run(node.clone(), stop.clone()));
+    parts.spawn(until(stop.clone(), refresh(node.clone())));
+    parts.spawn(dispatch::run(node, stop.clone()));
+    let ended = parts.join_next().await;
+    let by_itself = !stop.is_cancelled();
+    stop.cancel();
+    while parts.join_next().await.is_some() {}
+    match ended {
+        Some(Ok(())) if !by_itself => Ok(()),
+        _ => Err(RunError::Ended),
+    }
+}
+
+async fn until(stop: CancellationToken, part: impl Future<Output = ()>) {
+    tokio::select! {
+        () = part => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// Keeps the store of services up to date.
+async fn watch_services(node: Arc<Node>, writer: Writer<Service>) {
+    let api: Api<Service> = Api::all(node.client.clone());
+    let stream = watcher(api, watcher::Config::default()).backoff(Patience::default());
+    let mut changes = reflector::reflector(writer, stream).boxed();
+    while let Some(change) = changes.next().await {
+        if let Err(err) = change {
+            debug!(error = %err, "watch of services interrupted");
+        }
+    }
+}
+
+/// Lets pods' volumes follow the objects that they show, and renews tokens.
+async fn refresh(node: Arc<Node>) {
+    let mut tick = tokio::time::interval(REFRESH);
+    loop {
+        tick.tick().await;
+        for inbox in node.inboxes() {
+            inbox.tell(|news| news.refresh = true);
+        }
+    }
+}
