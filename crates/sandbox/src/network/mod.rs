@@ -5,7 +5,7 @@
 //! ┌──────────────────────┐          ┌───────────────────────────┐
 //! │ bridge smHASH  .1    ├─ smHASH-N ── eth0  .10+N             │
 //! │ routes to pods via N │   veth   │ cni0  pods 10.244.N.0/24  │
-//! │ nft shipmate-CLUSTER │          │ nft shipmate-node         │
+//! │ nft shipmate-CLUSTER │          │                           │
 //! └──────────────────────┘          └───────────────────────────┘
 //! ```
 //!
@@ -158,13 +158,10 @@ impl Network {
             netlink.set_route(Some(self.network.node_pods(other)), self.network.node_ip(other))?;
         }
         set("net/ipv4/ip_forward", "1")?;
-        // NodePorts on 127.0.0.1.
-        set("net/ipv4/conf/all/route_localnet", "1")?;
         // Without it, a service whose endpoint is on the same node does not answer.
         set("net/bridge/bridge-nf-call-iptables", "1")?;
         // Start times of connections, for tracing them to pods.
-        set("net/netfilter/nf_conntrack_timestamp", "1")?;
-        nft::ensure_node(&self.network, self.network.node_pods(node))
+        set("net/netfilter/nf_conntrack_timestamp", "1")
     }
 }
 

@@ -1,19 +1,15 @@
 //! Address translation and the host's own firewall.
 //!
-//! Two tables of ours, each replaced as a whole: one in the root network
-//! namespace for traffic from a cluster to the outside, one in each node for
-//! traffic of its pods. Never `flush ruleset`: other rules live beside them.
+//! One table in the root network namespace, replaced as a whole. Never `flush
+//! ruleset`: other rules live beside it. What nodes translate for their pods and
+//! services is their own proxy's business.
 //! A host firewall that drops by default (Docker and ufw make such ones through
 //! iptables) gets exceptions for the cluster's bridge; native nftables firewalls
 //! are the owner's business and are left alone.
 
-use super::cidr::Cidr;
 use super::plan::{Names, NetworkConfig};
 use crate::command::{find, run};
 use crate::{Error, Result};
-
-/// Table in a node's network namespace.
-const NODE_TABLE: &str = "shipmate-node";
 
 /// Traffic that leaves the cluster gets an address of this machine.
 pub(super) fn ensure_root(names: &Names, network: &NetworkConfig) -> Result<()> {
@@ -24,21 +20,6 @@ pub(super) fn ensure_root(names: &Names, network: &NetworkConfig) -> Result<()> 
             "chain postrouting {{\n\
              type nat hook postrouting priority srcnat; policy accept;\n\
              ip saddr {{ {nodes}, {pods} }} oifname != \"{bridge}\" masquerade\n\
-             }}\n"
-        ),
-    )
-}
-
-/// Pods reach the outside with the address of their node, other pods with their
-/// own. The table also switches connection tracking on in the node.
-pub(super) fn ensure_node(network: &NetworkConfig, pods: Cidr) -> Result<()> {
-    let (all_pods, services) = (network.pod_cidr, network.service_cidr);
-    load(
-        NODE_TABLE,
-        &format!(
-            "chain postrouting {{\n\
-             type nat hook postrouting priority srcnat; policy accept;\n\
-             ip saddr {pods} ip daddr != {{ {all_pods}, {services} }} masquerade\n\
              }}\n"
         ),
     )
