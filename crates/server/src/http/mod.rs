@@ -48,6 +48,7 @@ impl Server {
         let attributes = Attributes::parse(&parts.method, parts.uri.path(), &query);
         let accept = media::Accept::of(&parts.headers);
         let long = is_long(&attributes);
+        let verb = attributes.verb.clone();
         let seen = (parts.method.clone(), parts.uri.clone());
         let work = async {
             let _place = if long { None } else { Some(self.place()?) };
@@ -66,6 +67,7 @@ impl Server {
             Err(Status::internal("this request panicked; see the server's log"))
         });
         let response = answered.unwrap_or_else(|status| Response::refusal(&status));
+        self.discovery.count(&verb, response.status.as_u16());
         tracing::debug!(method = %seen.0, uri = %seen.1, status = response.status.as_u16(), "answered");
         finish(response, &accept).await
     }

@@ -119,7 +119,9 @@ fn reconciled(view: &View, wanted: Value) -> Option<Change> {
     } else if !wanted["rules"].is_null() {
         add_rules(&mut object, &wanted["rules"]);
     }
-    add_missing(&mut object["subjects"], &wanted["subjects"]);
+    if !wanted["subjects"].is_null() {
+        add_missing(&mut object["subjects"], &wanted["subjects"]);
+    }
     (object != before).then_some(Change::Update(object, Subresource::Main))
 }
 

@@ -143,7 +143,7 @@ fn nobody_grants_what_they_do_not_have() {
         refused.message,
         "roles.rbac.authorization.k8s.io \"r\" is forbidden: user \"jane\" (groups=[\"dev\"]) is attempting to grant \
          RBAC permissions not currently held:\n{APIGroups:[\"\"], Resources:[\"pods\"], Verbs:[\"delete\"]}\n\
-         {APIGroups:[\"\"], Resources:[\"secrets\"], Verbs:[\"delete\" \"get\"]}"
+         {APIGroups:[\"\"], Resources:[\"secrets\"], Verbs:[\"get\" \"delete\"]}"
     );
     check("update shop/roles.rbac.authorization.k8s.io/r", &more, Some(&more)).unwrap();
 
