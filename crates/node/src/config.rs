@@ -32,6 +32,10 @@ pub struct Config {
     pub node_ip: IpAddr,
     /// The addresses of this node's pods, `10.244.N.0/24`.
     pub pod_cidr: String,
+    /// The addresses of all nodes' pods, `10.244.0.0/16`.
+    pub cluster_cidr: String,
+    /// The addresses of services, `10.96.0.0/16`.
+    pub service_cidr: String,
     /// The cluster DNS service.
     pub cluster_dns: IpAddr,
     /// The domain of the cluster's services, `cluster.local`.

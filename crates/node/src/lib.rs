@@ -9,23 +9,28 @@
 //!
 //! Deliberately absent: persistent volumes, static pods, device plugins, node-pressure eviction.
 
+mod api;
 mod cgroup;
 mod client;
 mod config;
 mod dispatch;
+mod dns;
 mod duration;
 mod env;
 mod event;
 mod image;
 mod labels;
 mod listen;
+mod network;
 mod node;
 mod objects;
 mod patience;
 pub mod pod;
 mod probe;
+mod proxy;
 mod register;
 mod run;
+mod services;
 #[cfg(test)]
 mod testing;
 mod volume;

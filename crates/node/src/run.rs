@@ -15,15 +15,19 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use crate::api::{self, Api as KubeletApi};
 use crate::client::{self, ClientError};
 use crate::config::Config;
 use crate::event::Recorder;
+use crate::network::{Network, NetworkError};
 use crate::node::{Node, Parts};
 use crate::patience::Patience;
 use crate::register::heartbeat;
 use crate::register::machine::Machine;
 use crate::{dispatch, listen};
 
+/// Port of the kubelet API.
+const KUBELET_PORT: u16 = 10250;
 /// How often volumes that show objects are compared with them.
 const REFRESH: Duration = Duration::from_secs(30);
 
@@ -44,6 +48,10 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
+    Api(#[from] api::BindError),
     /// A bug.
     #[error("a part of the node ended by itself")]
     Ended,
@@ -63,6 +71,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let (events, sender) = Recorder::new(client.clone(), &config.node_name);
     let (services, writer) = store();
     let node = Arc::new(Node::new(Parts { config, client, runtime, events, services, machine }));
+    let network = Network::bind(&node.config).await?;
+    let kubelet_api = bind_api(&node).await?;
     info!(node = node.config.node_name, cluster = node.config.cluster, "node starts");
 
     let mut parts = JoinSet::new();
@@ -71,6 +81,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     parts.spawn(heartbeat::run(node.clone(), stop.clone()));
     parts.spawn(listen::run(node.clone(), stop.clone()));
     parts.spawn(until(stop.clone(), refresh(node.clone())));
+    parts.spawn(network.run(node.clone(), stop.clone()));
+    parts.spawn(api::run(kubelet_api, stop.clone()));
     parts.spawn(dispatch::run(node, stop.clone()));
     let ended = parts.join_next().await;
     let by_itself = !stop.is_cancelled();
@@ -80,6 +92,14 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         Some(Ok(())) if !by_itself => Ok(()),
         _ => Err(RunError::Ended),
     }
+}
+
+/// Binds the kubelet API on the node's address.
+async fn bind_api(node: &Arc<Node>) -> Result<KubeletApi, api::BindError> {
+    let config = &node.config;
+    let files = (config.serving_cert.as_path(), config.serving_key.as_path(), config.ca.as_path());
+    let address = (config.node_ip, KUBELET_PORT).into();
+    KubeletApi::bind(address, files, &config.node_name, node.runtime.clone(), node.clone()).await
 }
 
 async fn until(stop: CancellationToken, part: impl Future<Output = ()>) {

@@ -9,6 +9,7 @@
 mod attach;
 mod exec;
 mod logs;
+mod lookup;
 mod pods;
 mod port_forward;
 mod route;

@@ -149,7 +149,10 @@ impl Network {
     /// Runs in the node's network namespace.
     fn configure_node(&self, node: &NodeConfig) -> Result<()> {
         let netlink = Netlink::open()?;
-        netlink.set_up(&netlink.required("lo")?)?;
+        let lo = netlink.required("lo")?;
+        netlink.set_up(&lo)?;
+        // Each node answers its pods' questions itself, at the address that they all know.
+        netlink.set_address(&lo, self.network.dns_service(), 32)?;
         let eth0 = netlink.required("eth0")?;
         netlink.set_address(&eth0, self.network.node_ip(node), self.network.node_cidr.prefix())?;
         netlink.set_up(&eth0)?;
