@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use cri::v1::{DnsConfig, LinuxPodSandboxConfig, PodSandboxConfig, PodSandboxMetadata, PortMapping, Protocol};
+use cri::v1::{DnsConfig, LinuxPodSandboxConfig, PodSandboxConfig, PodSandboxMetadata};
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
 use crate::config::Config;
 use crate::labels::PodRef;
-use crate::pod::{hosts, members, resources, security};
+use crate::pod::{hosts, resources, security};
 
 /// The configuration for the `attempt`th sandbox of a pod. It must be the same for the sandbox and for
 /// all containers in it.
@@ -28,7 +28,8 @@ pub(crate) fn config(config: &Config, pod: &Pod, spec: &PodSpec, dns: DnsConfig,
         hostname: if host_network { String::new() } else { hostname },
         log_directory: config.pod_log_dir(&id.namespace, &id.name, &id.uid).to_string_lossy().into_owned(),
         dns_config: Some(dns),
-        port_mappings: if host_network { Vec::new() } else { port_mappings(spec) },
+        // Host ports are the service proxy's work: see `network`.
+        port_mappings: Vec::new(),
         labels,
         annotations: pod.metadata.annotations.clone().unwrap_or_default(),
         linux: Some(LinuxPodSandboxConfig {
@@ -38,26 +39,6 @@ pub(crate) fn config(config: &Config, pod: &Pod, spec: &PodSpec, dns: DnsConfig,
             ..LinuxPodSandboxConfig::default()
         }),
     }
-}
-
-fn port_mappings(spec: &PodSpec) -> Vec<PortMapping> {
-    let ports = members::members(spec).flat_map(|member| member.container.ports.clone().unwrap_or_default());
-    ports
-        .filter_map(|port| {
-            let host_port = port.host_port.filter(|host_port| *host_port > 0)?;
-            let protocol = match port.protocol.as_deref() {
-                Some("UDP") => Protocol::Udp,
-                Some("SCTP") => Protocol::Sctp,
-                _ => Protocol::Tcp,
-            };
-            Some(PortMapping {
-                protocol: protocol.into(),
-                container_port: port.container_port,
-                host_port,
-                host_ip: port.host_ip.unwrap_or_default(),
-            })
-        })
-        .collect()
 }
 
 fn sysctls(spec: &PodSpec) -> BTreeMap<String, String> {

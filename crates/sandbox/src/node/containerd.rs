@@ -40,8 +40,6 @@ pub struct Runtime {
     pub crun: Option<PathBuf>,
     /// Directory of the CNI plugins.
     pub cni: PathBuf,
-    /// hostPorts: the plugin for them calls iptables.
-    pub port_mapping: bool,
 }
 
 impl Runtime {
@@ -51,13 +49,9 @@ impl Runtime {
         let has = |dir: &&&str, plugin: &str| Path::new(dir).join(plugin).exists();
         let cni = CNI_DIRS.iter().find(|dir| CNI_PLUGINS.iter().all(|plugin| has(dir, plugin)));
         match (containerd, runc, cni) {
-            (Some(containerd), Some(runc), Some(cni)) => Ok(Self {
-                containerd,
-                runc,
-                crun: find("crun"),
-                cni: PathBuf::from(cni),
-                port_mapping: has(&cni, "portmap") && find("iptables").is_some(),
-            }),
+            (Some(containerd), Some(runc), Some(cni)) => {
+                Ok(Self { containerd, runc, crun: find("crun"), cni: PathBuf::from(cni) })
+            }
             (containerd, runc, cni) => {
                 let missing =
                     [(containerd.is_none(), "containerd"), (runc.is_none(), "runc"), (cni.is_none(), "CNI plugins")];
@@ -190,7 +184,7 @@ fn write_config(node: &Node, runtime: &Runtime) -> Result<()> {
     let net = node.dir().private("/etc/cni").join("net.d");
     make_dir(&net)?;
     let pods = node.network.node_pods(node.config()).to_string();
-    write_atomic(&net.join("10-shipmate.conflist"), conflist(&pods, runtime.port_mapping).as_bytes(), 0o644)?;
+    write_atomic(&net.join("10-shipmate.conflist"), conflist(&pods).as_bytes(), 0o644)?;
     make_dir(&etc.join("certs.d"))
 }
 
@@ -233,8 +227,9 @@ fn config_toml(runtime: &Runtime, may_lower_oom_score: bool, snapshotter: &str) 
     text
 }
 
-fn conflist(pods: &str, port_mapping: bool) -> String {
-    let mut plugins = vec![json!({
+fn conflist(pods: &str) -> String {
+    // hostPorts are the node's own service proxy's work.
+    let plugins = vec![json!({
         "type": "bridge",
         "bridge": "cni0",
         "isGateway": true,
@@ -247,9 +242,6 @@ fn conflist(pods: &str, port_mapping: bool) -> String {
             "routes": [{"dst": "0.0.0.0/0"}],
         },
     })];
-    if port_mapping {
-        plugins.push(json!({"type": "portmap", "capabilities": {"portMappings": true}, "snat": true}));
-    }
     let list = json!({"cniVersion": "1.0.0", "name": "shipmate", "plugins": plugins});
     format!("{list:#}\n")
 }
@@ -281,7 +273,6 @@ mod tests {
             runc: "/opt/my \"runc\"".into(),
             crun: None,
             cni: "/usr/lib/cni".into(),
-            port_mapping: false,
         };
         let text = config_toml(&runtime, false, "overlayfs");
         assert!(text.contains("restrict_oom_score_adj = true"));
@@ -293,10 +284,8 @@ mod tests {
     }
 
     #[test]
-    fn host_ports_need_iptables() {
-        assert!(!conflist("10.244.1.0/24", false).contains("portmap"));
-        let list: serde_json::Value = serde_json::from_str(&conflist("10.244.1.0/24", true)).unwrap();
+    fn pods_get_addresses_of_their_node() {
+        let list: serde_json::Value = serde_json::from_str(&conflist("10.244.1.0/24")).unwrap();
         assert_eq!(list["plugins"][0]["ipam"]["ranges"][0][0]["subnet"], "10.244.1.0/24");
-        assert_eq!(list["plugins"][1]["type"], "portmap");
     }
 }
