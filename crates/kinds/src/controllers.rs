@@ -3,10 +3,12 @@
 
 use api::ControllerDef;
 
-use crate::{apps, batch, core};
+use crate::{apps, batch, core, discovery, policy};
 
 /// Every controller, in the order in which they are started.
 pub const CONTROLLERS: &[ControllerDef] = &[
+    ControllerDef::of(&core::namespace::controller::CONTROLLER),
+    ControllerDef::of(&core::service_account::controller::CONTROLLER),
     ControllerDef::of(&apps::deployment::controller::CONTROLLER),
     ControllerDef::of(&apps::replica_set::controller::CONTROLLER),
     ControllerDef::of(&core::replication_controller::controller::CONTROLLER),
@@ -15,4 +17,9 @@ pub const CONTROLLERS: &[ControllerDef] = &[
     ControllerDef::of(&batch::job::controller::CONTROLLER),
     ControllerDef::of(&batch::job::controller::ORPHANS),
     ControllerDef::of(&batch::job::ttl::CONTROLLER),
+    ControllerDef::of(&discovery::endpoint_slice::controller::CONTROLLER),
+    ControllerDef::of(&core::endpoints::controller::CONTROLLER),
+    ControllerDef::of(&core::endpoints::controller::LEFT_OVER),
+    ControllerDef::of(&policy::pod_disruption_budget::controller::CONTROLLER),
+    ControllerDef::of(&core::resource_quota::controller::CONTROLLER),
 ];

@@ -19,7 +19,30 @@ pub mod service;
 pub mod service_account;
 
 use api::{KindDef, Rules};
-use k8s_openapi::api::core::v1::ComponentStatus;
+use k8s_openapi::api::core::v1::{ComponentCondition, ComponentStatus};
+use serde_json::Value;
+
+use crate::table::{name, string, text};
 
 /// `ComponentStatus`.
-pub const COMPONENT_STATUS: KindDef = KindDef::cluster::<ComponentStatus>(&Rules::NONE).short(&["cs"]);
+pub const COMPONENT_STATUS: KindDef = {
+    const RULES: Rules<ComponentStatus> = Rules {
+        columns: &[
+            name(),
+            string("Status", |status, _| {
+                Value::from(
+                    healthy(status).map_or("Unknown", |one| if one.status == "True" { "Healthy" } else { "Unhealthy" }),
+                )
+            }),
+            string("Message", |status, _| text(&healthy(status).and_then(|one| one.message.clone()))),
+            string("Error", |status, _| text(&healthy(status).and_then(|one| one.error.clone()))),
+        ],
+        ..Rules::NONE
+    };
+    KindDef::cluster(&RULES).short(&["cs"])
+};
+
+/// The condition that says whether a component is well.
+fn healthy(status: &ComponentStatus) -> Option<&ComponentCondition> {
+    status.conditions.iter().flatten().find(|condition| condition.type_ == "Healthy")
+}

@@ -155,9 +155,7 @@ mod tests {
 
     #[test]
     fn init_containers_sidecars_and_overhead_count() {
-        let container = |cpu: &str, policy: Option<&str>| {
-            json!({"name": "c", "resources": {"requests": {"cpu": cpu}}, "restartPolicy": policy})
-        };
+        let container = |cpu: &str, policy: Option<&str>| json!({"name": "c", "resources": {"requests": {"cpu": cpu}}, "restartPolicy": policy});
         let spec: PodSpec = serde_json::from_value(json!({
             "containers": [container("100m", None), container("200m", None)],
             "initContainers": [container("50m", Some("Always")), container("1", None), container("10m", Some("Always"))],

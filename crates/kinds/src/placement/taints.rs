@@ -39,7 +39,8 @@ pub fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
         Some("Exists") => true,
         // An empty key with `Exists` tolerates everything; with a value it is invalid.
         None | Some("" | "Equal") => {
-            key.is_some() && toleration.value.as_deref().unwrap_or_default() == taint.value.as_deref().unwrap_or_default()
+            key.is_some()
+                && toleration.value.as_deref().unwrap_or_default() == taint.value.as_deref().unwrap_or_default()
         }
         Some(_) => false,
     }

@@ -35,10 +35,5 @@ pub fn remove_finalizer(object: &Object, finalizer: &str) -> Change {
 
 /// Deletes a typed object in the background; `grace` overrides its own grace period.
 pub fn delete<K: Listed + Meta>(object: &K, view: &View, grace: Option<i64>) -> Change {
-    Change::Delete {
-        key: key(object, view),
-        uid: object.uid().to_owned(),
-        propagation: Propagation::Background,
-        grace,
-    }
+    Change::Delete { key: key(object, view), uid: object.uid().to_owned(), propagation: Propagation::Background, grace }
 }

@@ -81,13 +81,19 @@ pub fn claim<'a, O: Owner, K: Listed>(
     mine.retain(|held| {
         let matches = selector.matches(&held.object.header);
         if !matches && held.object.header.deleting.is_none() {
-            plan.push(release(owner, held.object), format!("{} no longer matches the selector", held.object.header.key.name));
+            plan.push(
+                release(owner, held.object),
+                format!("{} no longer matches the selector", held.object.header.key.name),
+            );
         }
         matches
     });
     if !selector.is_everything() {
         for orphan in orphans::<K>(owner.namespace(), view).filter(|orphan| selector.matches(&orphan.header)) {
-            plan.push(adopt(owner, orphan), format!("{} matches the selector and has no owner", orphan.header.key.name));
+            plan.push(
+                adopt(owner, orphan),
+                format!("{} matches the selector and has no owner", orphan.header.key.name),
+            );
         }
     }
     (plan.changes.len() == n_changes).then_some(mine)

@@ -31,11 +31,7 @@ fn part(percent: i64, total: i32, round: Round) -> i32 {
 
 /// `maxSurge` and `maxUnavailable` of a rolling update over `total` pods. Both may not be zero, because nothing
 /// could move then: one pod may be unavailable in that case.
-pub fn surge_and_unavailable(
-    surge: Option<&IntOrString>,
-    unavailable: Option<&IntOrString>,
-    total: i32,
-) -> (i32, i32) {
+pub fn surge_and_unavailable(surge: Option<&IntOrString>, unavailable: Option<&IntOrString>, total: i32) -> (i32, i32) {
     let surge = of_total(surge, 0, total, Round::Up);
     let unavailable = of_total(unavailable, 0, total, Round::Down);
     if surge == 0 && unavailable == 0 { (0, 1) } else { (surge, unavailable) }

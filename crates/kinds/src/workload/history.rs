@@ -53,7 +53,8 @@ pub enum Kept<'a> {
 
 /// Sees to it that the current template has the highest revision.
 pub fn keep<'a, O: Owner>(owner: &O, wanted: &Wanted<'_>, view: &'a View, plan: &mut Plan) -> Kept<'a> {
-    let Some(mut revisions): Option<Vec<Held<'a, ControllerRevision>>> = claim(owner, wanted.selector, view, plan) else {
+    let Some(mut revisions): Option<Vec<Held<'a, ControllerRevision>>> = claim(owner, wanted.selector, view, plan)
+    else {
         return Kept::Changing;
     };
     revisions.sort_by_key(|one| (one.revision, Reverse(one.created()), one.name().to_owned()));

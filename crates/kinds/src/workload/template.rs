@@ -31,6 +31,10 @@ pub fn pod<O: Owner>(owner: &O, template: &PodTemplateSpec, name: String) -> Pod
 pub fn generated_name<O: Owner>(owner: &O, base: &str, view: &View, index: usize) -> String {
     hash::name(
         base,
-        &[owner.uid().as_bytes(), &view.revision().to_le_bytes(), &u64::try_from(index).unwrap_or(u64::MAX).to_le_bytes()],
+        &[
+            owner.uid().as_bytes(),
+            &view.revision().to_le_bytes(),
+            &u64::try_from(index).unwrap_or(u64::MAX).to_le_bytes(),
+        ],
     )
 }

@@ -29,8 +29,7 @@ pub const CONTROLLER: Controller<DaemonSet> = Controller {
 
 fn plan(set: &DaemonSet, view: &View, plan: &mut Plan) -> Result<(), Blocked> {
     let spec = &set.spec;
-    let selector =
-        LabelSelector::from_object(&spec.selector).map_err(|why| Blocked::new("InvalidSelector", why))?;
+    let selector = LabelSelector::from_object(&spec.selector).map_err(|why| Blocked::new("InvalidSelector", why))?;
     let Some(held): Option<Vec<Held<'_, Pod>>> = claim::claim(set, &selector, view, plan) else { return Ok(()) };
     let wanted = history::Wanted {
         template: &spec.template,
@@ -70,7 +69,12 @@ fn place(set: &DaemonSet, daemons: &Daemons<'_>, view: &View, plan: &mut Plan) -
     for place in &daemons.places {
         let failed = place.pods.iter().filter(|pod| pods::phase(pod) == "Failed" && !pod.deleting());
         for pod in failed.clone() {
-            let message = format!("Found failed daemon pod {}/{} on node {}, will try to kill it", pod.namespace(), pod.name(), place.node);
+            let message = format!(
+                "Found failed daemon pod {}/{} on node {}, will try to kill it",
+                pod.namespace(),
+                pod.name(),
+                place.node
+            );
             plan.event(set, EventType::Warning, "FailedDaemonPod", message);
             delete(set, pod, "the pod failed", plan);
         }

@@ -14,9 +14,5 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 pub const KIND: KindDef =
     KindDef::namespaced::<DaemonSet>(&RULES).short(&["ds"]).in_all().with_status().with_generation();
 
-const RULES: Rules<DaemonSet> = Rules {
-    defaults: rules::defaults,
-    prepare: rules::prepare,
-    validate: rules::validate,
-    columns: columns::COLUMNS,
-};
+const RULES: Rules<DaemonSet> =
+    Rules { defaults: rules::defaults, prepare: rules::prepare, validate: rules::validate, columns: columns::COLUMNS };

@@ -19,9 +19,7 @@ pub const COLUMNS: &[Column<Deployment>] = &[
     age(),
     wide(string("Containers", |deployment, _| containers(Some(&deployment.spec.template)))),
     wide(string("Images", |deployment, _| images(Some(&deployment.spec.template)))),
-    wide(string("Selector", |deployment, _| {
-        Value::from(selector(Some(&deployment.spec.selector)))
-    })),
+    wide(string("Selector", |deployment, _| Value::from(selector(Some(&deployment.spec.selector))))),
 ];
 
 fn count(deployment: &Deployment, part: fn(&DeploymentStatus) -> Option<i32>) -> i32 {

@@ -22,8 +22,7 @@ pub const CONTROLLER: Controller<Deployment> = Controller {
 
 fn plan(deployment: &Deployment, view: &View, plan: &mut Plan) -> Result<(), Blocked> {
     let spec = &deployment.spec;
-    let selector =
-        LabelSelector::from_object(&spec.selector).map_err(|why| Blocked::new("InvalidSelector", why))?;
+    let selector = LabelSelector::from_object(&spec.selector).map_err(|why| Blocked::new("InvalidSelector", why))?;
     let Some(held) = claim::claim(deployment, &selector, view, plan) else { return Ok(()) };
     let strategy = Strategy::of(spec);
     let mut sets = Sets::new(deployment, held);
@@ -32,8 +31,8 @@ fn plan(deployment: &Deployment, view: &View, plan: &mut Plan) -> Result<(), Blo
         return Ok(());
     }
     revision::keep(deployment, &mut sets);
-    if revision::patch_deployment(deployment, &sets, view, plan) {
-        return Ok(()); // The status is written at the revision that this patch makes.
+    if revision::number(deployment, &sets, plan) {
+        return Ok(()); // The status is written at the revision that this change makes.
     }
     if spec.paused == Some(true) || scaling::wanted(&strategy, &sets) {
         scaling::scale(&strategy, &mut sets);

@@ -24,9 +24,5 @@ pub const KIND: KindDef = KindDef::namespaced::<Deployment>(&RULES)
     .with_scale(SCALE)
     .with_generation();
 
-const RULES: Rules<Deployment> = Rules {
-    defaults: rules::defaults,
-    prepare: rules::prepare,
-    validate: rules::validate,
-    columns: columns::COLUMNS,
-};
+const RULES: Rules<Deployment> =
+    Rules { defaults: rules::defaults, prepare: rules::prepare, validate: rules::validate, columns: columns::COLUMNS };

@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use api::{Plan, Subresource, View};
+use api::Plan;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, ReplicaSetSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde_json::json;
 
 use super::sets::{HASH_LABEL, Sets};
 use super::strategy::Strategy;
 use crate::workload::claim::reference;
-use crate::workload::{change, hash};
+use crate::workload::hash;
 use crate::workload::meta::Meta;
 
 /// Number of a template in a Deployment's history.
@@ -85,15 +84,16 @@ fn inherited(deployment: &Deployment) -> impl Iterator<Item = (String, String)> 
 }
 
 /// Gives the Deployment the revision of its new set; says whether that was needed.
-pub fn patch_deployment(deployment: &Deployment, sets: &Sets<'_>, view: &View, plan: &mut Plan) -> bool {
+pub fn number(deployment: &Deployment, sets: &Sets<'_>, plan: &mut Plan) -> bool {
     let Some(stored) = sets.new.as_ref().and_then(|set| set.stored) else { return false };
     let revision = stored.annotation(REVISION);
     if revision.is_none() || deployment.annotation(REVISION) == revision {
         return false;
     }
-    let patch = json!({ "metadata": { "annotations": { REVISION: revision } } });
-    let change = change::patch(deployment, view, Subresource::Main, patch);
-    plan.push(change, "the current template has this revision");
+    let mut numbered = deployment.clone();
+    let annotations = numbered.metadata.annotations.get_or_insert_default();
+    annotations.insert(REVISION.to_owned(), revision.unwrap_or_default().to_owned());
+    plan.update(&numbered, "the current template has this revision");
     true
 }
 

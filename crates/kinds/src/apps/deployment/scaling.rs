@@ -12,9 +12,9 @@ use crate::workload::meta::Meta;
 
 /// Whether the Deployment's size changed since its active sets were resized last.
 pub fn wanted(strategy: &Strategy, sets: &Sets<'_>) -> bool {
-    sets.all().filter(|set| set.replicas() > 0).any(|set| {
-        remembered(set, DESIRED_REPLICAS).is_some_and(|replicas| replicas != strategy.replicas)
-    })
+    sets.all()
+        .filter(|set| set.replicas() > 0)
+        .any(|set| remembered(set, DESIRED_REPLICAS).is_some_and(|replicas| replicas != strategy.replicas))
 }
 
 /// Resizes the sets to the Deployment's size without rolling further.

@@ -129,7 +129,8 @@ fn progressing(
         let message = format!("Created new replica set {name:?}");
         conditions.set("Progressing", "True", "NewReplicaSetCreated", &message);
     }
-    let over = status.replicas == status.updated_replicas && conditions.reason("Progressing") == "NewReplicaSetAvailable";
+    let over =
+        status.replicas == status.updated_replicas && conditions.reason("Progressing") == "NewReplicaSetAvailable";
     if over {
         return;
     }

@@ -10,9 +10,7 @@ use crate::table::{age, integer, name, selector, string, wide};
 /// Columns of the kind's table.
 pub const COLUMNS: &[Column<ReplicaSet>] = &[
     name(),
-    integer("Desired", |set, _| {
-        Value::from(set.spec.replicas.unwrap_or_default())
-    }),
+    integer("Desired", |set, _| Value::from(set.spec.replicas.unwrap_or_default())),
     integer("Current", |set, _| Value::from(set.status.as_ref().map_or(0, |status| status.replicas))),
     integer("Ready", |set, _| {
         Value::from(set.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default())

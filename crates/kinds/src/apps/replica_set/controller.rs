@@ -20,8 +20,7 @@ pub const CONTROLLER: Controller<ReplicaSet> = Controller {
 fn plan(set: &ReplicaSet, view: &View, plan: &mut Plan) -> Result<(), Blocked> {
     let spec = &set.spec;
     let Some(template) = &spec.template else { return Ok(()) };
-    let selector =
-        LabelSelector::from_object(&spec.selector).map_err(|why| Blocked::new("InvalidSelector", why))?;
+    let selector = LabelSelector::from_object(&spec.selector).map_err(|why| Blocked::new("InvalidSelector", why))?;
     let wanted = Wanted {
         replicas: spec.replicas.unwrap_or(1),
         selector: &selector,

@@ -19,9 +19,5 @@ pub const KIND: KindDef = KindDef::namespaced::<ReplicaSet>(&RULES)
     .with_generation()
     .select_by(&["status.replicas"]);
 
-const RULES: Rules<ReplicaSet> = Rules {
-    defaults: rules::defaults,
-    prepare: rules::prepare,
-    validate: rules::validate,
-    columns: columns::COLUMNS,
-};
+const RULES: Rules<ReplicaSet> =
+    Rules { defaults: rules::defaults, prepare: rules::prepare, validate: rules::validate, columns: columns::COLUMNS };

@@ -31,8 +31,7 @@ pub const CONTROLLER: Controller<StatefulSet> = Controller {
 
 fn plan(set: &StatefulSet, view: &View, plan: &mut Plan) -> Result<(), Blocked> {
     let spec = &set.spec;
-    let selector =
-        LabelSelector::from_object(&spec.selector).map_err(|why| Blocked::new("InvalidSelector", why))?;
+    let selector = LabelSelector::from_object(&spec.selector).map_err(|why| Blocked::new("InvalidSelector", why))?;
     let Some(held) = claim::claim::<_, Pod>(set, &selector, view, plan) else { return Ok(()) };
     let wanted = history::Wanted {
         template: &spec.template,

@@ -21,9 +21,5 @@ pub const KIND: KindDef = KindDef::namespaced::<StatefulSet>(&RULES)
     .with_scale(SCALE)
     .with_generation();
 
-const RULES: Rules<StatefulSet> = Rules {
-    defaults: rules::defaults,
-    prepare: rules::prepare,
-    validate: rules::validate,
-    columns: columns::COLUMNS,
-};
+const RULES: Rules<StatefulSet> =
+    Rules { defaults: rules::defaults, prepare: rules::prepare, validate: rules::validate, columns: columns::COLUMNS };

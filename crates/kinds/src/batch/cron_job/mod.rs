@@ -11,9 +11,5 @@ use k8s_openapi::api::batch::v1::CronJob;
 pub const KIND: KindDef =
     KindDef::namespaced::<CronJob>(&RULES).short(&["cj"]).in_all().with_status().with_generation();
 
-const RULES: Rules<CronJob> = Rules {
-    defaults: rules::defaults,
-    prepare: rules::prepare,
-    validate: rules::validate,
-    columns: columns::COLUMNS,
-};
+const RULES: Rules<CronJob> =
+    Rules { defaults: rules::defaults, prepare: rules::prepare, validate: rules::validate, columns: columns::COLUMNS };

@@ -73,7 +73,18 @@ mod tests {
         for good in ["* * * * *", "*/5 0-6 1,15 jan-MAR Sun", "0 0 31 12 6", "@hourly", "@every 1h30m"] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
-        for bad in ["", "* * * *", "* * * * * *", "60 * * * *", "* * 0 * *", "5-1 * * * *", "*/0 * * * *", "a * * * *", "@never", "@every x"] {
+        for bad in [
+            "",
+            "* * * *",
+            "* * * * * *",
+            "60 * * * *",
+            "* * 0 * *",
+            "5-1 * * * *",
+            "*/0 * * * *",
+            "a * * * *",
+            "@never",
+            "@every x",
+        ] {
             assert!(check(bad).is_err(), "{bad}");
         }
     }

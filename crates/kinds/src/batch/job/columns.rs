@@ -16,9 +16,7 @@ pub const COLUMNS: &[Column<Job>] = &[
     age(),
     wide(string("Containers", |job, _| containers(job.spec.as_ref().map(|spec| &spec.template)))),
     wide(string("Images", |job, _| images(job.spec.as_ref().map(|spec| &spec.template)))),
-    wide(string("Selector", |job, _| {
-        Value::from(selector(job.spec.as_ref().and_then(|spec| spec.selector.as_ref())))
-    })),
+    wide(string("Selector", |job, _| Value::from(selector(job.spec.as_ref().and_then(|spec| spec.selector.as_ref()))))),
 ];
 
 fn state(job: &Job) -> &'static str {

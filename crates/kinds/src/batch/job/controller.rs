@@ -63,8 +63,7 @@ fn plan(job: &Job, view: &View, plan: &mut Plan) -> Result<(), Blocked> {
 fn claim_pods<'a>(job: &Job, view: &'a View, plan: &mut Plan) -> Result<Option<Vec<Held<'a, Pod>>>, Blocked> {
     match job.spec.as_ref().and_then(|spec| spec.selector.as_ref()) {
         Some(selector) => {
-            let selector =
-                LabelSelector::from_object(selector).map_err(|why| Blocked::new("InvalidSelector", why))?;
+            let selector = LabelSelector::from_object(selector).map_err(|why| Blocked::new("InvalidSelector", why))?;
             Ok(claim::claim(job, &selector, view, plan))
         }
         None => Ok(Some(claim::controlled(job, view))),

@@ -20,9 +20,5 @@ use k8s_openapi::api::batch::v1::Job;
 pub const KIND: KindDef =
     KindDef::namespaced::<Job>(&RULES).in_all().with_status().with_generation().select_by(&["status.successful"]);
 
-const RULES: Rules<Job> = Rules {
-    defaults: rules::defaults,
-    prepare: rules::prepare,
-    validate: rules::validate,
-    columns: columns::COLUMNS,
-};
+const RULES: Rules<Job> =
+    Rules { defaults: rules::defaults, prepare: rules::prepare, validate: rules::validate, columns: columns::COLUMNS };

@@ -118,7 +118,8 @@ pub fn validate_spec(spec: &JobSpec, path: &Path, errors: &mut FieldErrors) {
             errors.required(&path.child("completions"), "when completion mode is Indexed");
         }
         if let Some(parallelism) = spec.parallelism.filter(|number| *number > INDEXED_PARALLELISM_MAX) {
-            let why = format!("must be less than or equal to {INDEXED_PARALLELISM_MAX} when completion mode is Indexed");
+            let why =
+                format!("must be less than or equal to {INDEXED_PARALLELISM_MAX} when completion mode is Indexed");
             errors.invalid(&path.child("parallelism"), parallelism, &why);
         }
     } else if let Some(limit) = spec.backoff_limit_per_index {
@@ -169,8 +170,8 @@ fn update(spec: &JobSpec, old: &Job, path: &Path, errors: &mut FieldErrors) {
     let path_of = |field: &str| path.child(field);
     errors.immutable(&path_of("selector"), &spec.selector, &before.selector, checks::json(&spec.selector));
     let mut template = before.template.clone();
-    let unstarted = before.suspend == Some(true)
-        && old.status.as_ref().is_none_or(|status| status.start_time.is_none());
+    let unstarted =
+        before.suspend == Some(true) && old.status.as_ref().is_none_or(|status| status.start_time.is_none());
     if unstarted && let (Some(kept), Some(new)) = (&mut template.spec, &spec.template.spec) {
         // Queues of jobs decide where a suspended job may run (KEP-2926).
         kept.node_selector.clone_from(&new.node_selector);

@@ -85,7 +85,8 @@ impl<'j> Draft<'j> {
     /// Sets a condition; says whether it changed.
     fn set(&mut self, kind: &str, status: &str, reason: &str, message: &str) -> bool {
         let conditions = self.status.conditions.get_or_insert_default();
-        let same = |one: &JobCondition| one.type_ == kind && one.status == status && one.reason.as_deref() == Some(reason);
+        let same =
+            |one: &JobCondition| one.type_ == kind && one.status == status && one.reason.as_deref() == Some(reason);
         if conditions.iter().any(same) {
             return false;
         }

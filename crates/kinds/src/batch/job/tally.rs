@@ -123,7 +123,8 @@ impl<'a> Tally<'a> {
 
     fn record(&mut self, uid: &str, succeeded: bool) {
         let uncounted = &mut self.uncounted;
-        let n_recorded = uncounted.succeeded.as_ref().map_or(0, Vec::len) + uncounted.failed.as_ref().map_or(0, Vec::len);
+        let n_recorded =
+            uncounted.succeeded.as_ref().map_or(0, Vec::len) + uncounted.failed.as_ref().map_or(0, Vec::len);
         if n_recorded >= RECORDS_MAX {
             self.n_unrecorded += 1;
             return;
@@ -136,9 +137,10 @@ impl<'a> Tally<'a> {
     fn fail_indexes(&mut self, job: &Job) {
         let Some(limit) = job.spec.as_ref().and_then(|spec| spec.backoff_limit_per_index) else { return };
         for (index, failures) in self.failures_by_index(job) {
-            let given_up = self.failed_pods.iter().any(|pod| {
-                index_of(job, pod) == Some(index) && failures::action(job, pod) == Some(Action::FailIndex)
-            });
+            let given_up = self
+                .failed_pods
+                .iter()
+                .any(|pod| index_of(job, pod) == Some(index) && failures::action(job, pod) == Some(Action::FailIndex));
             if (failures > limit || given_up) && !self.completed.0.contains(&index) {
                 self.failed.0.insert(index);
             }

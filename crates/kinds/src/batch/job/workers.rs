@@ -126,9 +126,7 @@ fn free_indexes(job: &Job, tally: &Tally<'_>) -> Vec<i32> {
     let completions = job.spec.as_ref().and_then(|spec| spec.completions).unwrap_or_default();
     let busy: BTreeSet<i32> = tally.active.iter().filter_map(|pod| index_of(job, pod)).collect();
     (0..completions)
-        .filter(|index| {
-            !busy.contains(index) && !tally.completed.0.contains(index) && !tally.failed.0.contains(index)
-        })
+        .filter(|index| !busy.contains(index) && !tally.completed.0.contains(index) && !tally.failed.0.contains(index))
         .collect()
 }
 
@@ -163,7 +161,10 @@ fn mark(job: &Job, pod: &mut Pod, index: i32, tally: &Tally<'_>) {
         if env.iter().any(|variable| variable.name == "JOB_COMPLETION_INDEX") {
             continue;
         }
-        let field = ObjectFieldSelector { api_version: Some("v1".to_owned()), field_path: format!("metadata.labels['{INDEX}']") };
+        let field = ObjectFieldSelector {
+            api_version: Some("v1".to_owned()),
+            field_path: format!("metadata.labels['{INDEX}']"),
+        };
         env.push(EnvVar {
             name: "JOB_COMPLETION_INDEX".to_owned(),
             value_from: Some(EnvVarSource { field_ref: Some(field), ..EnvVarSource::default() }),

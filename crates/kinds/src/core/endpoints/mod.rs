@@ -1,5 +1,6 @@
 //! Addresses behind a Service, in the form that came before EndpointSlices.
 
+pub mod controller;
 mod rules;
 
 use api::{KindDef, Rules};

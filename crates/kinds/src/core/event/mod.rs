@@ -26,8 +26,7 @@ const SELECTABLE: &[&str] = &[
 /// The kind's definition.
 pub const KIND: KindDef = KindDef::namespaced::<Event>(&RULES).short(&["ev"]).select_by(SELECTABLE);
 
-const RULES: Rules<Event> =
-    Rules { defaults: |_| {}, prepare: |_, _| {}, validate: rules::validate, columns: COLUMNS };
+const RULES: Rules<Event> = Rules { defaults: |_| {}, prepare: |_, _| {}, validate: rules::validate, columns: COLUMNS };
 
 const COLUMNS: &[Column<Event>] = &[
     string("Last Seen", |event, row| Value::from(last_seen(event, row))),

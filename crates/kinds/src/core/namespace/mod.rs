@@ -2,6 +2,7 @@
 //!
 //! `spec.finalizers` holds `kubernetes` until the namespace is empty; the controller takes it out.
 
+pub mod controller;
 mod rules;
 
 use api::{KindDef, Rules};
@@ -19,9 +20,7 @@ const RULES: Rules<Namespace> = Rules {
     validate: rules::validate,
     columns: &[
         name(),
-        string("Status", |namespace, _| {
-            text(&namespace.status.as_ref().and_then(|status| status.phase.clone()))
-        }),
+        string("Status", |namespace, _| text(&namespace.status.as_ref().and_then(|status| status.phase.clone()))),
         age(),
     ],
 };

@@ -29,7 +29,8 @@ pub fn prepare(namespace: &mut Value, old: Option<&Value>) {
     }
     namespace["status"] = json!({ "phase": "Active" });
     let Some(spec) = object(namespace, "spec") else { return };
-    let Some(finalizers) = spec.as_object_mut().map(|spec| spec.entry("finalizers").or_insert_with(|| json!([]))) else {
+    let Some(finalizers) = spec.as_object_mut().map(|spec| spec.entry("finalizers").or_insert_with(|| json!([])))
+    else {
         return;
     };
     if finalizers.is_null() {

@@ -101,7 +101,8 @@ fn field_source(source: &mut Value) {
 }
 
 fn probe(probe: &mut Value) {
-    for (field, value) in [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
+    for (field, value) in
+        [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
     {
         if probe[field] == 0 {
             probe[field] = Value::Null;
@@ -194,9 +195,9 @@ fn requests_from_limits(container: &mut Value) {
 /// (KEP-2837).
 fn pod_requests(spec: &mut Value) {
     let Some(limits) = deep(spec, "resources.limits").and_then(|limits| limits.as_object().cloned()) else { return };
-    for (name, limit) in limits.iter().filter(|(name, _)| {
-        ["cpu", "memory"].contains(&name.as_str()) || name.starts_with("hugepages-")
-    }) {
+    for (name, limit) in
+        limits.iter().filter(|(name, _)| ["cpu", "memory"].contains(&name.as_str()) || name.starts_with("hugepages-"))
+    {
         let of_containers = container_requests(spec, name);
         let Some(requests) = at(spec, "resources").and_then(|resources| object(resources, "requests")) else { return };
         if !has(requests, name) {

@@ -29,9 +29,5 @@ const SELECTABLE: &[&str] = &[
 pub const KIND: KindDef =
     KindDef::namespaced::<Pod>(&RULES).short(&["po"]).in_all().with_status().with_generation().select_by(SELECTABLE);
 
-const RULES: Rules<Pod> = Rules {
-    defaults: defaults::pod,
-    prepare: rules::prepare,
-    validate: rules::validate,
-    columns: columns::COLUMNS,
-};
+const RULES: Rules<Pod> =
+    Rules { defaults: defaults::pod, prepare: rules::prepare, validate: rules::validate, columns: columns::COLUMNS };

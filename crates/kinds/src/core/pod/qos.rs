@@ -64,7 +64,8 @@ mod tests {
     #[test]
     fn classes() {
         let all = json!({"cpu": "1", "memory": "1Gi"});
-        let container = |requests: &Value, limits: &Value| json!({"resources": {"requests": requests, "limits": limits}});
+        let container =
+            |requests: &Value, limits: &Value| json!({"resources": {"requests": requests, "limits": limits}});
         let none = Value::Null;
         let cases = [
             (json!({"containers": [container(&none, &none)]}), "BestEffort"),

@@ -90,9 +90,8 @@ fn with_allowed_changes(
 /// While a pod is gated, where it may run can be narrowed (KEP-3838).
 fn gated_changes(new: &mut PodSpec, old: &PodSpec, path: &Path, errors: &mut FieldErrors) {
     if new.node_selector != old.node_selector {
-        let kept = |key: &String, value: &String| {
-            new.node_selector.as_ref().and_then(|labels| labels.get(key)) == Some(value)
-        };
+        let kept =
+            |key: &String, value: &String| new.node_selector.as_ref().and_then(|labels| labels.get(key)) == Some(value);
         if !old.node_selector.iter().flatten().all(|(key, value)| kept(key, value)) {
             let why = "only additions to spec.nodeSelector are allowed (no mutations or deletions)";
             errors.invalid(&path.child("nodeSelector"), checks::json(&new.node_selector), why);

@@ -112,7 +112,6 @@ fn joined(
     part: fn(&k8s_openapi::api::core::v1::Container) -> Option<&String>,
 ) -> Value {
     let containers = template.and_then(|template| template.spec.as_ref()).map(|spec| &spec.containers);
-    let parts: Vec<&str> =
-        containers.into_iter().flatten().map(|one| part(one).map_or("", String::as_str)).collect();
+    let parts: Vec<&str> = containers.into_iter().flatten().map(|one| part(one).map_or("", String::as_str)).collect();
     Value::from(parts.join(","))
 }

@@ -35,11 +35,7 @@ pub fn prepare(controller: &mut Value, old: Option<&Value>) {
 }
 
 /// Reports everything that is wrong.
-pub fn validate(
-    controller: &ReplicationController,
-    _: Option<&ReplicationController>,
-    errors: &mut FieldErrors,
-) {
+pub fn validate(controller: &ReplicationController, _: Option<&ReplicationController>, errors: &mut FieldErrors) {
     let spec = controller.spec.clone().unwrap_or_default();
     let path = Path::new("spec");
     checks::maybe_not_negative(errors, &path.child("minReadySeconds"), spec.min_ready_seconds);

@@ -4,6 +4,7 @@
 
 mod columns;
 mod rules;
+pub mod targets;
 mod validate;
 
 use api::{KindDef, Rules};

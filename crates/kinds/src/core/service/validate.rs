@@ -274,9 +274,9 @@ fn update(spec: &ServiceSpec, old: &ServiceSpec, path: &Path, errors: &mut Field
     if kind(spec) == "ExternalName" || kind(old) == "ExternalName" || headless(spec) && headless(old) {
         return;
     }
-    let lists = [("clusterIPs", &spec.cluster_ips, &old.cluster_ips)].into_iter().chain(
-        (headless(spec) == headless(old)).then_some(("ipFamilies", &spec.ip_families, &old.ip_families)),
-    );
+    let lists = [("clusterIPs", &spec.cluster_ips, &old.cluster_ips)]
+        .into_iter()
+        .chain((headless(spec) == headless(old)).then_some(("ipFamilies", &spec.ip_families, &old.ip_families)));
     for (field, new, before) in lists {
         let new = new.as_deref().unwrap_or_default();
         let before = before.as_deref().unwrap_or_default();

@@ -1,5 +1,7 @@
 //! The identity under which a pod talks to the API server.
 
+pub mod controller;
+
 use api::{KindDef, Rules};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use serde_json::Value;

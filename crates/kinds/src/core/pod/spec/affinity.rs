@@ -123,16 +123,14 @@ fn node_requirement(requirement: &NodeSelectorRequirement, check_values: bool, p
 }
 
 fn pod_term(term: &PodAffinityTerm, path: &Path, errors: &mut FieldErrors) {
-    for (field, selector) in
-        [("labelSelector", &term.label_selector), ("namespaceSelector", &term.namespace_selector)]
+    for (field, selector) in [("labelSelector", &term.label_selector), ("namespaceSelector", &term.namespace_selector)]
     {
         selector.iter().for_each(|selector| checks::selector(errors, &path.child(field), selector));
     }
     for namespace in term.namespaces.iter().flatten() {
         checks::name(errors, &path.child("namespace"), namespace, checks::LABEL);
     }
-    for (field, keys) in
-        [("matchLabelKeys", &term.match_label_keys), ("mismatchLabelKeys", &term.mismatch_label_keys)]
+    for (field, keys) in [("matchLabelKeys", &term.match_label_keys), ("mismatchLabelKeys", &term.mismatch_label_keys)]
     {
         label_keys(keys.as_deref().unwrap_or_default(), term.label_selector.as_ref(), &path.child(field), errors);
     }

@@ -209,7 +209,8 @@ fn dns_config(config: &PodDNSConfig, path: &Path, errors: &mut FieldErrors) {
         errors.invalid(&searches_path, searches, &format!("must not have more than {SEARCHES_MAX} search paths"));
     }
     if searches.join(" ").len() > SEARCH_BYTES_MAX {
-        let why = format!("must not have more than {SEARCH_BYTES_MAX} characters (including spaces) in the search list");
+        let why =
+            format!("must not have more than {SEARCH_BYTES_MAX} characters (including spaces) in the search list");
         errors.invalid(&searches_path, searches, &why);
     }
     for (index, search) in searches.iter().enumerate().filter(|(_, search)| *search != ".") {

@@ -43,8 +43,7 @@ pub fn pod(spec: &PodSpec, path: &Path, errors: &mut FieldErrors) {
         errors.invalid(&context_path.child("shareProcessNamespace"), true, why);
     }
     if spec.host_users == Some(false) {
-        for (field, on) in
-            [("hostNetwork", spec.host_network), ("HostPID", spec.host_pid), ("HostIPC", spec.host_ipc)]
+        for (field, on) in [("hostNetwork", spec.host_network), ("HostPID", spec.host_pid), ("HostIPC", spec.host_ipc)]
         {
             if on == Some(true) {
                 errors.forbidden(&path.child(field), "when `pod.Spec.HostUsers` is false");
@@ -87,12 +86,7 @@ pub fn container(whole: &Whole<'_>, container: &Container, path: &Path, errors: 
     let Some(context) = &container.security_context else { return };
     id(errors, &path.child("runAsUser"), context.run_as_user);
     id(errors, &path.child("runAsGroup"), context.run_as_group);
-    checks::maybe_one_of(
-        errors,
-        &path.child("procMount"),
-        context.proc_mount.as_deref(),
-        &["Default", "Unmasked"],
-    );
+    checks::maybe_one_of(errors, &path.child("procMount"), context.proc_mount.as_deref(), &["Default", "Unmasked"]);
     if whole.host_users() && context.proc_mount.as_deref() == Some("Unmasked") {
         errors.invalid(&path.child("procMount"), "Unmasked", "`hostUsers` must be false to use `Unmasked`");
     }
