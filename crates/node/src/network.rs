@@ -37,11 +37,11 @@ pub enum NetworkError {
 
 /// The network parts, bound.
 pub(crate) struct Network {
-    dns: Option<Dns>,
+    dns: Dns,
 }
 
 impl Network {
-    /// Binds what can fail. A node without IPv4 DNS address serves none.
+    /// Binds what can fail.
     pub(crate) async fn bind(config: &Config) -> Result<Self, NetworkError> {
         let address = SocketAddr::new(config.cluster_dns, DNS_PORT);
         let resolv_conf = tokio::fs::read_to_string(Path::new("/etc/resolv.conf")).await.unwrap_or_default();
@@ -49,7 +49,7 @@ impl Network {
         let dns = Dns::bind(config.cluster_dns, DNS_PORT, upstreams)
             .await
             .map_err(|source| NetworkError::Dns { address, source })?;
-        Ok(Self { dns: Some(dns) })
+        Ok(Self { dns })
     }
 
     /// Runs the parts until `stop`.
@@ -74,9 +74,7 @@ impl Network {
         parts.spawn(project_zone(config.cluster_domain.clone(), known_services, publish_zone, stop.clone()));
         parts.spawn(watch_host_ports(node.clone(), publish_ports, stop.clone()));
         parts.spawn(proxy::run(proxy, stop.clone()));
-        if let Some(dns) = self.dns {
-            parts.spawn(dns::run(dns, zone, stop));
-        }
+        parts.spawn(dns::run(self.dns, zone, stop));
         while parts.join_next().await.is_some() {}
     }
 }

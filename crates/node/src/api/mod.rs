@@ -17,5 +17,5 @@ mod serve;
 mod stats;
 mod stream;
 
-pub use pods::{Container, Pods, Unknown};
+use pods::Container;
 pub use serve::{Api, BindError, run};

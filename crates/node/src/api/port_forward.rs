@@ -58,14 +58,15 @@ pub(super) async fn run(backend: Backend, upgraded: Upgraded) {
     let (mut from_backend, mut to_backend) = tokio::io::split(backend.stream);
     let up = async {
         while let Some(Ok(message)) = from_client.next().await {
-            match message {
+            let sent = match message {
                 Message::Binary(bytes) => {
-                    if to_backend.write_all(&bytes).await.is_err() || to_backend.flush().await.is_err() {
-                        return;
-                    }
+                    to_backend.write_all(&bytes).await.is_ok() && to_backend.flush().await.is_ok()
                 }
-                Message::Close(_) => return,
-                _ => {}
+                Message::Close(_) => false,
+                _ => true,
+            };
+            if !sent {
+                return;
             }
         }
     };

@@ -36,14 +36,6 @@ impl Dns {
         let tcp = TcpListener::bind((address, udp.local_addr()?.port())).await?;
         Ok(Self { udp, tcp, upstreams })
     }
-
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// When the system does not tell.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.udp.local_addr()
-    }
 }
 
 /// What all answering tasks share.
@@ -153,7 +145,7 @@ mod tests {
     async fn udp_and_tcp_answer_and_foreign_names_go_upstream() {
         let upstream = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let dns = Dns::bind("127.0.0.1".parse().unwrap(), 0, vec![upstream.local_addr().unwrap()]).await.unwrap();
-        let address = dns.address().unwrap();
+        let address = dns.udp.local_addr().unwrap();
         let (_publish, zone) = watch::channel(Some(Arc::new(Zone::project(&Services::default(), "cluster.local"))));
         let stop = CancellationToken::new();
         let server = tokio::spawn(run(dns, zone, stop.clone()));

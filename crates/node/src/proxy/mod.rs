@@ -1,6 +1,6 @@
 //! The service proxy: cluster IPs, node ports and host ports as nftables rules of the node's network namespace.
 //!
-//! [`Table`] is a projection of services, endpoints and host ports; [`ruleset`] writes it as one nftables table that
+//! [`table::Table`] is a projection of services, endpoints and host ports; [`ruleset`] writes it as one nftables table that
 //! replaces its predecessor in one transaction. Nothing in the table has state, so replacing it disturbs no
 //! connection: established ones live in conntrack.
 //!
@@ -14,5 +14,5 @@ mod ruleset;
 mod table;
 
 pub use apply::{Proxy, run};
-pub use ruleset::{Addresses, ruleset};
-pub use table::{HostPort, Protocol, Table};
+pub use ruleset::Addresses;
+pub use table::{HostPort, Protocol};
