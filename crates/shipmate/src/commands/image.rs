@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use cri::Runtime;
-use cri::import::ImageSource;
+use cri::import::{ImageSource, Imported};
 use sandbox::Cluster;
 use sandbox::node::Node;
 use serde_json::{Value, json};
@@ -40,15 +40,19 @@ fn load(arguments: &ImageLoad) -> anyhow::Result<()> {
     progress.done(&format!("loaded into {} node(s)", nodes.len()));
     match arguments.output.output {
         Format::Json => {
-            let one = |(node, image): &(String, cri::import::Imported)| json!({"node": node, "name": image.name.to_string(), "digest": image.digest.to_string()});
+            let one = |(node, image): &(String, Imported)| json!({"node": node, "names": names(image), "digest": image.digest.to_string()});
             output::print_json(&loaded.iter().map(one).collect::<Vec<Value>>())
         }
         Format::Text => {
             let names: std::collections::BTreeSet<String> =
-                loaded.iter().map(|(_, image)| format!("{}\n", image.name)).collect();
+                loaded.iter().flat_map(|(_, image)| names(image)).map(|name| format!("{name}\n")).collect();
             output::print(&names.into_iter().collect::<String>())
         }
     }
+}
+
+fn names(image: &Imported) -> Vec<String> {
+    image.names.iter().map(ToString::to_string).collect()
 }
 
 /// An archive as a file: standard input is copied to one, since images are read out of order.

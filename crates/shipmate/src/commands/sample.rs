@@ -72,7 +72,9 @@ async fn wait_available(deployments: Api<Deployment>) -> anyhow::Result<()> {
         while let Some(event) = events.next().await {
             let status = event.ok().and_then(|deployment| deployment.status);
             let conditions = status.and_then(|status| status.conditions).unwrap_or_default();
-            if conditions.iter().any(|condition| condition.type_.as_deref() == Some("Available") && condition.status.as_deref() == Some("True")) {
+            if conditions.iter().any(|condition| {
+                condition.type_.as_deref() == Some("Available") && condition.status.as_deref() == Some("True")
+            }) {
                 return;
             }
         }

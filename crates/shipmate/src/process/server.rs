@@ -45,22 +45,20 @@ async fn serve(dir: ClusterDir, cluster: ClusterConfig, stop: CancellationToken)
     let store = Store::open(&dir.data().join("objects.redb"), catalogue)?;
     let listeners = bind(&cluster).await?;
     let (config, tls) = configure(&dir, &cluster)?;
+    let control = control::Config { root_ca: config.ca.clone(), started: jiff::Timestamp::now() };
     let server = Server::new(store, kinds::schema::all().clone(), config)?;
     server.bootstrap().await.context("create what every cluster has")?;
+    let close = CancellationToken::new();
     let serving = tokio::spawn({
-        let (server, stop) = (server.clone(), CancellationToken::new());
-        let token = stop.clone();
-        async move {
-            server.serve(listeners, Some(tls), token).await;
-        }
+        let (server, close) = (server.clone(), close.clone());
+        async move { server.serve(listeners, Some(tls), close).await }
     });
     let door = Door::new(server.clone());
     provide(&door, &cluster).await?;
     tracing::info!(port = cluster.api_port, revision = door.view().revision(), "serving");
-    control::run(door, stop.clone()).await;
-    server.stopping.cancel();
-    serving.abort();
-    Ok(())
+    control::run(door, control, stop).await;
+    close.cancel();
+    serving.await.context("serve the API")
 }
 
 /// The API on loopback, and for nodes and pods on the cluster's own bridge.
@@ -113,15 +111,15 @@ async fn provide(door: &Door, cluster: &ClusterConfig) -> anyhow::Result<()> {
         create(door, service).await?;
     }
     if let Nodes::Simulated { count } = cluster.nodes {
-        for number in 1..=count {
-            create(door, control::simulated::node(&format!("{}-sim-{number}", cluster.name))).await?;
+        for node in control::simulated::nodes(cluster.name.as_str(), usize::try_from(count)?) {
+            create(door, serde_json::to_value(node)?).await?;
         }
     }
     Ok(())
 }
 
 async fn create(door: &Door, object: serde_json::Value) -> anyhow::Result<()> {
-    match door.commit(&User::administrator(), Change::Create(object)).await {
+    match door.commit(&User::apiserver(), Change::Create(object)).await {
         Err(status) if status.reason == api::Reason::AlreadyExists => Ok(()),
         result => Ok(result.map(drop)?),
     }
