@@ -29,7 +29,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let authority = authority()?;
     let tls = Tls::new(&identity(&authority, "kube-apiserver", "", true)?, &authority.pem())?;
     fs::write(directory.join("kubeconfig"), kubeconfig(&authority, address)?)?;
-    let server = serve(&directory, address)?;
+    // An address for documentation (RFC 5737): endpoints may not lie in the loopback range.
+    let server = serve(&directory, SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), address.port())))?;
     server.bootstrap().await?;
     println!("export KUBECONFIG={}", directory.join("kubeconfig").display());
     let stop = CancellationToken::new();

@@ -102,6 +102,10 @@ impl Server {
             "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
             "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
         });
+        if advertise.ip().is_loopback() || advertise.ip().is_unspecified() {
+            // Pods can't reach it there, and endpoints may not say so: then the Service leads nowhere.
+            return vec![(service, "spec")];
+        }
         vec![(service, "spec"), (endpoints, "subsets"), (slice.clone(), "endpoints"), (slice, "ports")]
     }
 }

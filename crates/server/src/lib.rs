@@ -41,6 +41,7 @@ pub use config::Config;
 pub use door::Door;
 pub use request::{Attributes, Request};
 pub use response::{Body, Response};
+pub use store::Follow;
 pub use user::User;
 
 /// The API server of one cluster.

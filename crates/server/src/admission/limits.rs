@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Text;
 use serde_json::{Value, json};
 
 use super::Admit;
+use super::pod::containers_mut;
 
 type Amounts = Option<BTreeMap<String, Text>>;
 
@@ -18,7 +19,7 @@ pub(super) fn mutate(admit: &Admit<'_>, pod: &mut Value) -> Result<(), Status> {
         ranges.iter().filter_map(|range| range.spec.as_ref()).flat_map(|spec| &spec.limits).collect();
     for item in items.iter().filter(|item| item.type_ == "Container") {
         for list in ["initContainers", "containers"] {
-            for container in pod["spec"][list].as_array_mut().into_iter().flatten() {
+            for container in containers_mut(pod, list) {
                 fill(container, item);
             }
         }

@@ -7,6 +7,13 @@ const TOLERATION_SECONDS: i64 = 300;
 /// Grace of pods that name none.
 const GRACE_SECONDS: i64 = 30;
 
+/// The containers of one list of a pod, to change.
+pub(super) fn containers_mut<'p>(pod: &'p mut Value, list: &str) -> impl Iterator<Item = &'p mut Value> {
+    // Indexing would put a null where there is no list.
+    let containers = pod.get_mut("spec").and_then(|spec| spec.get_mut(list)).and_then(Value::as_array_mut);
+    containers.into_iter().flatten()
+}
+
 /// Lets a pod stay for a while on a node that fails, unless it says otherwise itself.
 pub(super) fn tolerate_node_problems(pod: &mut Value) {
     for taint in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {

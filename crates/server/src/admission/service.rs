@@ -140,7 +140,7 @@ fn node_ports(admit: &Admit<'_>, service: &mut Value, old: Option<&Service>, tak
     let exposed = kind == "NodePort" || balanced;
     let old = old.and_then(|old| old.spec.as_ref());
     let mut given: BTreeSet<i32> = BTreeSet::new();
-    let Some(ports) = service["spec"]["ports"].as_array_mut() else { return };
+    let Some(ports) = service.pointer_mut("/spec/ports").and_then(Value::as_array_mut) else { return };
     let sent =
         |port: &Value| port["nodePort"].as_i64().and_then(|port| i32::try_from(port).ok()).filter(|port| *port != 0);
     let chosen: BTreeSet<i32> = ports.iter().filter_map(sent).collect();

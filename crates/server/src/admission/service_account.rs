@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use serde_json::{Value, json};
 
 use super::Admit;
+use super::pod::containers_mut;
 use crate::write::meta::suffix;
 
 /// Where containers find the token.
@@ -66,7 +67,7 @@ fn mount_token(pod: &mut Value) {
     });
     let volume = own.clone().unwrap_or_else(|| format!("kube-api-access-{}", suffix()));
     for list in lists {
-        for container in pod["spec"][list].as_array_mut().into_iter().flatten().filter(|one| unmounted(one)) {
+        for container in containers_mut(pod, list).filter(|one| unmounted(one)) {
             if !container["volumeMounts"].is_array() {
                 container["volumeMounts"] = json!([]);
             }

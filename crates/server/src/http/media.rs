@@ -1,6 +1,7 @@
 //! Content negotiation: what a client sends and what it accepts, decided in this one place.
 //!
-//! JSON and YAML are spoken. Protobuf (`application/vnd.kubernetes.protobuf`) and CBOR are answered with 406 and 415.
+//! JSON and YAML are spoken, and Kubernetes' protobuf is understood. Whoever accepts nothing but protobuf or CBOR is
+//! answered with 406, whoever sends anything else with 415.
 
 use api::{Reason, Status};
 use http::HeaderMap;
@@ -12,6 +13,8 @@ pub(crate) enum Encoding {
     #[default]
     Json,
     Yaml,
+    /// Understood, never written.
+    Protobuf,
 }
 
 /// What of the objects is answered.
@@ -111,14 +114,15 @@ fn understood(media: &str) -> Option<(Encoding, Shape)> {
 /// What a body is written in.
 ///
 /// # Errors
-/// 415 for anything but JSON and YAML.
+/// 415 for what is not understood.
 pub(crate) fn body_encoding(headers: &HeaderMap) -> Result<Encoding, Status> {
     match content_type(headers).as_str() {
         "" | "application/json" | "*/*" => Ok(Encoding::Json),
         "application/yaml" => Ok(Encoding::Yaml),
+        "application/vnd.kubernetes.protobuf" => Ok(Encoding::Protobuf),
         _ => Err(Status::new(
             Reason::UnsupportedMediaType,
-            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
+            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf",
         )),
     }
 }

@@ -7,6 +7,7 @@ mod compress;
 pub(crate) mod json;
 mod listen;
 pub(crate) mod media;
+pub(crate) mod protobuf;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -66,7 +67,10 @@ impl Server {
             tracing::error!(method = %seen.0, path = seen.1.path(), "a request panicked");
             Err(Status::internal("this request panicked; see the server's log"))
         });
-        let response = answered.unwrap_or_else(|status| Response::refusal(&status));
+        let mut response = answered.unwrap_or_else(|status| Response::refusal(&status));
+        if seen.0 == http::Method::HEAD {
+            response.body = Body::Full(Bytes::new()); // HTTP/2 clients take a body here for a broken stream.
+        }
         self.discovery.count(&verb, response.status.as_u16());
         tracing::debug!(method = %seen.0, uri = %seen.1, status = response.status.as_u16(), "answered");
         finish(response, &accept).await
@@ -92,7 +96,7 @@ fn is_long(attributes: &Attributes) -> bool {
 async fn finish(response: Response, accept: &media::Accept) -> http::Response<Outgoing> {
     let response = match accept.encoding {
         media::Encoding::Yaml => yaml(response).await,
-        media::Encoding::Json => response,
+        media::Encoding::Json | media::Encoding::Protobuf => response,
     };
     let response = if accept.gzip { compress::gzip(response) } else { response };
     let body = match response.body {

@@ -18,7 +18,7 @@ use crate::{Request, Response, Server, write};
 /// A refusal.
 pub(crate) async fn handle(server: &Arc<Server>, served: &Served, mut request: Request) -> Result<Response, Status> {
     let options = WriteOptions::parse(&request.query, "CreateOptions")?;
-    let body = super::question(&mut request).await?;
+    let body = super::question(server, &mut request).await?;
     let op = op(server, served, &request, Part::Own, options.dry_run);
     bind_pod(&op, &body).await?;
     Ok(success())

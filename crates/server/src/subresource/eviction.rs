@@ -18,7 +18,7 @@ use crate::{Request, Response, Server, write};
 /// A refusal.
 pub(crate) async fn handle(server: &Arc<Server>, served: &Served, mut request: Request) -> Result<Response, Status> {
     let mut dry_run = WriteOptions::parse(&request.query, "CreateOptions")?.dry_run;
-    let body = super::question(&mut request).await?;
+    let body = super::question(server, &mut request).await?;
     let name = body["metadata"]["name"].as_str().unwrap_or_default();
     if !name.is_empty() && name != request.attributes.name {
         return Err(Status::bad_request("name in URL does not match name in Eviction object"));

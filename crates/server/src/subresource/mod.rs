@@ -49,7 +49,7 @@ pub(crate) fn unstored(attributes: &Attributes) -> Option<Unstored> {
 /// # Errors
 /// A refusal.
 pub(crate) async fn answer(server: &Arc<Server>, what: Unstored, mut request: Request) -> Result<Response, Status> {
-    let body = question(&mut request).await?;
+    let body = question(server, &mut request).await?;
     match what {
         Unstored::Review => {
             let answer = auth::review(server, &request, body).await?;
@@ -64,19 +64,19 @@ pub(crate) async fn answer(server: &Arc<Server>, what: Unstored, mut request: Re
 /// # Errors
 /// A refusal.
 pub(crate) async fn token(server: &Arc<Server>, mut request: Request) -> Result<Response, Status> {
-    let body = question(&mut request).await?;
+    let body = question(server, &mut request).await?;
     let answer = auth::token(server, &request, body).await?;
     Ok(Response::json(StatusCode::CREATED, &answer))
 }
 
 /// The body of a `create`, as a JSON object.
-pub(crate) async fn question(request: &mut Request) -> Result<Value, Status> {
+pub(crate) async fn question(server: &Server, request: &mut Request) -> Result<Value, Status> {
     if request.attributes.verb != "create" {
         return Err(method_not_allowed());
     }
     let encoding = body_encoding(&request.headers)?;
     let bytes = take_body(request).await?;
-    let body = write::parse(&bytes, encoding)?.value;
+    let body = write::parse(&server.schemas, &bytes, encoding)?.value;
     if body.is_object() { Ok(body) } else { Err(Status::bad_request("the body of the request is not an object")) }
 }
 

@@ -28,7 +28,7 @@ pub(crate) async fn handle(server: &Arc<Server>, served: &Served, mut request: R
             let options = WriteOptions::parse(&request.query, "UpdateOptions")?;
             let encoding = body_encoding(&request.headers)?;
             let bytes = take_body(&mut request).await?;
-            let sent = write::parse(&bytes, encoding)?.value;
+            let sent = write::parse(&server.schemas, &bytes, encoding)?.value;
             let op = op(server, served, &request, Part::Main, options.dry_run);
             change(&op, paths, &|_| Ok(sent.clone())).await?
         }
@@ -36,7 +36,7 @@ pub(crate) async fn handle(server: &Arc<Server>, served: &Served, mut request: R
             let options = WriteOptions::parse(&request.query, "PatchOptions")?;
             let patch_type = PatchType::of(&request.headers)?;
             let bytes = take_body(&mut request).await?;
-            let patch = write::parse(&bytes, Encoding::Json)?.value;
+            let patch = write::parse(&server.schemas, &bytes, Encoding::Json)?.value;
             let op = op(server, served, &request, Part::Main, options.dry_run);
             let schema = server.schemas.schema_of("autoscaling", "v1", "Scale");
             let patched = |old: &Value| patch_type.apply(schema, old, &patch, served, &name);

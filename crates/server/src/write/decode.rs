@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::http::json::{self, Parsed};
 use crate::http::media::Encoding;
+use crate::http::protobuf;
 use crate::route::Served;
 
 /// What happens to unknown and duplicate fields (`fieldValidation`, KEP-2885).
@@ -29,10 +30,11 @@ pub(crate) struct Decoded {
 /// Parses a body.
 ///
 /// # Errors
-/// 400 when it is neither JSON nor YAML.
-pub(crate) fn parse(bytes: &[u8], encoding: Encoding) -> Result<Parsed, Status> {
+/// 400 when it is malformed.
+pub(crate) fn parse(schemas: &SchemaSet, bytes: &[u8], encoding: Encoding) -> Result<Parsed, Status> {
     let parsed = match encoding {
         Encoding::Json => json::parse(bytes).map_err(|error| format!("json parse error: {error}")),
+        Encoding::Protobuf => protobuf::decode(schemas, bytes).map(|value| Parsed { value, duplicates: Vec::new() }),
         Encoding::Yaml => json::parse_yaml(bytes).map_err(|error| format!("yaml parse error: {error}")),
     };
     parsed.map_err(|why| Status::bad_request(format!("couldn't get version/kind; {why}")))
@@ -49,7 +51,7 @@ pub(crate) fn decode(
     encoding: Encoding,
     validation: Validation,
 ) -> Result<Decoded, Status> {
-    let parsed = parse(bytes, encoding)?;
+    let parsed = parse(schemas, bytes, encoding)?;
     check(schemas, served, parsed, validation)
 }
 

@@ -91,7 +91,7 @@ pub(crate) async fn patch(
     let form = Form::of(accept, &request.query)?;
     let patch_type = PatchType::of(&request.headers)?;
     let bytes = take_body(&mut request).await?;
-    let patch = decode::parse(&bytes, Encoding::Json)?.value;
+    let patch = decode::parse(&server.schemas, &bytes, Encoding::Json)?.value;
     let op = op(server, served, &request, part, options.dry_run);
     let schema = server.schemas.schema_of(served.group(), served.version(), served.kind.kind);
     let warnings = Mutex::new(Vec::new());
@@ -112,7 +112,7 @@ pub(crate) async fn patch(
 /// # Errors
 /// A refusal.
 pub(crate) async fn delete(server: &Arc<Server>, served: &Served, mut request: Request) -> Result<Response, Status> {
-    let options = delete_options(&mut request).await?;
+    let options = delete_options(server, &mut request).await?;
     let op = op(server, served, &request, Part::Main, options.dry_run);
     let outcome = delete_object(&op, &options).await?;
     Ok(deleted(served, &outcome))
@@ -139,13 +139,13 @@ fn success(served: &Served, object: &Object) -> Value {
 }
 
 /// Options of a delete, from the body or the query.
-async fn delete_options(request: &mut Request) -> Result<DeleteOptions, Status> {
+async fn delete_options(server: &Server, request: &mut Request) -> Result<DeleteOptions, Status> {
     let encoding = body_encoding(&request.headers)?;
     let bytes = take_body(request).await?;
     if bytes.is_empty() {
         return DeleteOptions::parse(None, &request.query);
     }
-    let body = decode::parse(&bytes, encoding)?.value;
+    let body = decode::parse(&server.schemas, &bytes, encoding)?.value;
     let kind = body["kind"].as_str().unwrap_or("DeleteOptions");
     if kind != "DeleteOptions" || !body.is_object() {
         return Err(Status::bad_request(format!(
@@ -164,7 +164,7 @@ pub(crate) async fn delete_collection(
     served: &Served,
     mut request: Request,
 ) -> Result<Response, Status> {
-    let options = delete_options(&mut request).await?;
+    let options = delete_options(server, &mut request).await?;
     let base = op(server, served, &request, Part::Main, options.dry_run);
     let selection = Selection::parse(&served.kind, base.namespace, "", &request.query)?;
     let view = server.store.view();
