@@ -23,6 +23,13 @@ pub fn default_text(value: &mut Value, field: &str, to: &str) {
     }
 }
 
+/// Sets `field` of an object.
+pub fn put(value: &mut Value, field: &str, to: impl Into<Value>) {
+    if let Some(map) = value.as_object_mut() {
+        map.insert(field.to_owned(), to.into());
+    }
+}
+
 /// The object at `field`, made when it is absent; `None` when `value` or the field is something else.
 pub fn object<'a>(value: &'a mut Value, field: &str) -> Option<&'a mut Value> {
     let child = value.as_object_mut()?.entry(field).or_insert_with(|| json!({}));
@@ -55,7 +62,7 @@ pub fn remove(value: &mut Value, field: &str) -> Option<Value> {
 /// Moves what is at `from` to `to`.
 pub fn rename(value: &mut Value, from: &str, to: &str) {
     if let Some(child) = remove(value, from) {
-        value[to] = child;
+        put(value, to, child);
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::apps::selector;
 use crate::checks;
 use crate::core::pod_template;
-use crate::value::{default, default_text, object, text};
+use crate::value::{default, default_text, object, put, text};
 
 /// Defaults of a DaemonSet.
 pub fn defaults(set: &mut Value) {
@@ -28,9 +28,13 @@ pub fn defaults(set: &mut Value) {
 /// On create nothing is scheduled yet.
 pub fn prepare(set: &mut Value, old: Option<&Value>) {
     if old.is_none() && set.is_object() {
-        set["status"] = json!({
-            "currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0,
-        });
+        put(
+            set,
+            "status",
+            json!({
+                "currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0,
+            }),
+        );
     }
 }
 

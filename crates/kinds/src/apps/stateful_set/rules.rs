@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::apps::selector;
 use crate::checks;
 use crate::core::{pod, pod_template};
-use crate::value::{default, default_text, each, object, text};
+use crate::value::{default, default_text, each, object, put, text};
 
 /// Defaults of a StatefulSet.
 pub fn defaults(set: &mut Value) {
@@ -39,7 +39,7 @@ pub fn defaults(set: &mut Value) {
 /// On create there are no replicas yet.
 pub fn prepare(set: &mut Value, old: Option<&Value>) {
     if old.is_none() && set.is_object() {
-        set["status"] = json!({ "replicas": 0, "availableReplicas": 0 });
+        put(set, "status", json!({ "replicas": 0, "availableReplicas": 0 }));
     }
 }
 

@@ -5,17 +5,21 @@ use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, MetricSpec, Met
 use serde_json::{Value, json};
 
 use crate::checks;
-use crate::value::{at, clear_status, default, default_text, object};
+use crate::value::{at, clear_status, default, default_text, object, put};
 
 /// Defaults of an autoscaler: CPU use of 80 percent, and how fast it may scale.
 pub fn defaults(scaler: &mut Value) {
     let Some(spec) = object(scaler, "spec") else { return };
     default(spec, "minReplicas", 1);
     if spec["metrics"].as_array().is_none_or(Vec::is_empty) {
-        spec["metrics"] = json!([{
-            "type": "Resource",
-            "resource": { "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 80 } },
-        }]);
+        put(
+            spec,
+            "metrics",
+            json!([{
+                "type": "Resource",
+                "resource": { "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 80 } },
+            }]),
+        );
     }
     let Some(behavior) = at(spec, "behavior").filter(|behavior| behavior.is_object()) else { return };
     let percent = json!({ "type": "Percent", "value": 100, "periodSeconds": 15 });

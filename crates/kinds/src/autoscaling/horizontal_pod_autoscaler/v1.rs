@@ -7,7 +7,7 @@ use api::kind::Alias;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use serde_json::{Value, json};
 
-use crate::value::{at, remove};
+use crate::value::{at, object, put, remove};
 
 const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
 const CURRENT: &str = "autoscaling.alpha.kubernetes.io/current-metrics";
@@ -19,12 +19,12 @@ pub const ALIAS: Alias =
     Alias { group: "autoscaling", version: "v1", stored: GroupKind::of::<HorizontalPodAutoscaler>(), serve, store };
 
 fn serve(value: &mut Value) {
-    value["apiVersion"] = Value::from("autoscaling/v1");
+    put(value, "apiVersion", Value::from("autoscaling/v1"));
     let mut notes = Vec::new();
     if let Some(spec) = at(value, "spec") {
         let (target, rest) = split(remove(spec, "metrics"), "target");
         if let Some(target) = target {
-            spec["targetCPUUtilizationPercentage"] = target;
+            put(spec, "targetCPUUtilizationPercentage", target);
         }
         notes.push((METRICS, rest));
         notes.push((BEHAVIOR, remove(spec, "behavior")));
@@ -32,14 +32,16 @@ fn serve(value: &mut Value) {
     if let Some(status) = at(value, "status") {
         let (current, rest) = split(remove(status, "currentMetrics"), "current");
         if let Some(current) = current {
-            status["currentCPUUtilizationPercentage"] = current;
+            put(status, "currentCPUUtilizationPercentage", current);
         }
         notes.push((CURRENT, rest));
         notes.push((CONDITIONS, remove(status, "conditions")));
     }
     for (name, note) in notes {
         if let Some(note) = note.filter(|note| !note.is_null()) {
-            value["metadata"]["annotations"][name] = Value::from(note.to_string());
+            if let Some(annotations) = object(value, "metadata").and_then(|metadata| object(metadata, "annotations")) {
+                put(annotations, name, note.to_string());
+            }
         }
     }
 }
@@ -58,7 +60,7 @@ fn split(metrics: Option<Value>, side: &str) -> (Option<Value>, Option<Value>) {
 }
 
 fn store(value: &mut Value) {
-    value["apiVersion"] = Value::from("autoscaling/v2");
+    put(value, "apiVersion", Value::from("autoscaling/v2"));
     let mut take = |name: &str| -> Option<Value> {
         let note = remove(at(value, "metadata").and_then(|meta| at(meta, "annotations"))?, name)?;
         serde_json::from_str(note.as_str()?).ok()
@@ -69,16 +71,16 @@ fn store(value: &mut Value) {
             json!({ "type": "Resource", "resource": {
                 "name": "cpu", "target": { "type": "Utilization", "averageUtilization": target } } })
         });
-        set(spec, "metrics", join(target, metrics));
-        set(spec, "behavior", behavior);
+        put_some(spec, "metrics", join(target, metrics));
+        put_some(spec, "behavior", behavior);
     }
     if let Some(status) = at(value, "status") {
         let cpu = remove(status, "currentCPUUtilizationPercentage").map(|current| {
             json!({ "type": "Resource", "resource": {
                 "name": "cpu", "current": { "averageUtilization": current, "averageValue": "0" } } })
         });
-        set(status, "currentMetrics", join(cpu, current));
-        set(status, "conditions", conditions);
+        put_some(status, "currentMetrics", join(cpu, current));
+        put_some(status, "conditions", conditions);
     }
 }
 
@@ -91,8 +93,8 @@ fn join(first: Option<Value>, rest: Option<Value>) -> Option<Value> {
     (!all.is_empty()).then_some(Value::Array(all))
 }
 
-fn set(value: &mut Value, field: &str, to: Option<Value>) {
+fn put_some(value: &mut Value, field: &str, to: Option<Value>) {
     if let Some(to) = to {
-        value[field] = to;
+        put(value, field, to);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::checks;
 use crate::core::pod_template;
-use crate::value::{at, clear_status, default, default_text, each, has, object, text};
+use crate::value::{at, clear_status, default, default_text, each, has, object, put, text};
 
 const UID: &str = "batch.kubernetes.io/controller-uid";
 const NAME: &str = "batch.kubernetes.io/job-name";
@@ -42,7 +42,7 @@ pub fn defaults(job: &mut Value) {
         && let Some(metadata) = object(job, "metadata")
         && metadata["labels"].as_object().is_none_or(serde_json::Map::is_empty)
     {
-        metadata["labels"] = labels;
+        put(metadata, "labels", labels);
     }
     pod_template::defaults_in(job);
     object(job, "status");
@@ -64,13 +64,13 @@ fn generate_selector(job: &mut Value) {
     if uid.is_empty() || name.is_empty() || spec["manualSelector"] == true || has(spec, "selector") {
         return;
     }
-    spec["selector"] = json!({ "matchLabels": { UID: uid } });
+    put(spec, "selector", json!({ "matchLabels": { UID: uid } }));
     let labels = object(spec, "template")
         .and_then(|template| object(template, "metadata"))
         .and_then(|metadata| object(metadata, "labels"));
     if let Some(labels) = labels {
         for (label, value) in [(UID, &uid), (OLD_UID, &uid), (NAME, &name), (OLD_NAME, &name)] {
-            labels[label] = Value::from(value.as_str());
+            put(labels, label, Value::from(value.as_str()));
         }
     }
 }

@@ -5,7 +5,7 @@ use api::kind::Alias;
 use k8s_openapi::api::core::v1::Event;
 use serde_json::Value;
 
-use crate::value::rename;
+use crate::value::{put, rename};
 
 /// Stored name and served name of each field that is called differently.
 const NAMES: &[(&str, &str)] = &[
@@ -25,10 +25,10 @@ pub const ALIAS: Alias = Alias {
     stored: GroupKind::of::<Event>(),
     serve: |value| {
         NAMES.iter().for_each(|(stored, served)| rename(value, stored, served));
-        value["apiVersion"] = Value::from("events.k8s.io/v1");
+        put(value, "apiVersion", Value::from("events.k8s.io/v1"));
     },
     store: |value| {
         NAMES.iter().for_each(|(stored, served)| rename(value, served, stored));
-        value["apiVersion"] = Value::from("v1");
+        put(value, "apiVersion", Value::from("v1"));
     },
 };

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::core::pod::defaults::quantities;
 use crate::core::pod::spec::resources;
-use crate::value::{default, each, object, text};
+use crate::value::{at, default, each, object, text};
 
 /// For containers: the default is the most, and the default request is the default or else the least.
 pub fn defaults(range: &mut Value) {
@@ -24,7 +24,7 @@ pub fn defaults(range: &mut Value) {
             let amounts = item[from].clone();
             default(item, to, json!({}));
             for (name, amount) in amounts.as_object().into_iter().flatten() {
-                default(&mut item[to], name, amount.clone());
+                at(item, to).into_iter().for_each(|to| default(to, name, amount.clone()));
             }
         }
     }

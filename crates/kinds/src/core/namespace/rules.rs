@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use serde_json::{Value, json};
 
 use crate::checks;
-use crate::value::{default_text, object, text};
+use crate::value::{default_text, object, put, text};
 
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
@@ -16,7 +16,7 @@ pub fn defaults(namespace: &mut Value) {
         if !name.is_empty()
             && let Some(labels) = object(metadata, "labels")
         {
-            labels[NAME_LABEL] = Value::from(name);
+            put(labels, NAME_LABEL, Value::from(name));
         }
     }
     object(namespace, "status").into_iter().for_each(|status| default_text(status, "phase", "Active"));
@@ -27,7 +27,7 @@ pub fn prepare(namespace: &mut Value, old: Option<&Value>) {
     if old.is_some() || !namespace.is_object() {
         return;
     }
-    namespace["status"] = json!({ "phase": "Active" });
+    put(namespace, "status", json!({ "phase": "Active" }));
     let Some(spec) = object(namespace, "spec") else { return };
     let Some(finalizers) = spec.as_object_mut().map(|spec| spec.entry("finalizers").or_insert_with(|| json!([])))
     else {

@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 
 use crate::checks;
 use crate::core::pod::{defaults::quantities, spec::resources, spec::tolerations};
-use crate::value::{at, default};
+use crate::value::{at, default, put};
 
 /// What is not said to be reserved can be used. `podCIDR` is the first of `podCIDRs`.
 pub fn defaults(node: &mut Value) {
     if let Some(spec) = at(node, "spec") {
         let (one, first) = (spec["podCIDR"].clone(), spec["podCIDRs"][0].clone());
         if one.is_string() && first != one {
-            spec["podCIDRs"] = json!([one]);
+            put(spec, "podCIDRs", json!([one]));
         } else if first.is_string() {
-            spec["podCIDR"] = first;
+            put(spec, "podCIDR", first);
         }
     }
     let Some(status) = at(node, "status") else { return };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::checks;
 use crate::core::pod::defaults::quantities;
 use crate::core::pod::spec::node_selector;
-use crate::value::{at, default, default_text, object};
+use crate::value::{at, default, default_text, object, put};
 
 const ACCESS_MODES: &[&str] = &["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 
@@ -38,7 +38,7 @@ pub fn defaults(volume: &mut Value) {
 /// A new volume is pending.
 pub fn prepare(volume: &mut Value, old: Option<&Value>) {
     if old.is_none() && volume.is_object() {
-        volume["status"] = json!({ "phase": "Pending" });
+        put(volume, "status", json!({ "phase": "Pending" }));
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::checks;
 use crate::core::persistent_volume::rules::{access_modes, storage_amount};
 use crate::core::pod::defaults::claim_spec;
-use crate::value::{default_text, object};
+use crate::value::{default_text, object, put};
 
 /// Defaults of a claim.
 pub fn defaults(claim: &mut Value) {
@@ -18,7 +18,7 @@ pub fn defaults(claim: &mut Value) {
 /// A new claim is pending.
 pub fn prepare(claim: &mut Value, old: Option<&Value>) {
     if old.is_none() && claim.is_object() {
-        claim["status"] = json!({ "phase": "Pending" });
+        put(claim, "status", json!({ "phase": "Pending" }));
     }
 }
 

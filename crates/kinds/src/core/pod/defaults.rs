@@ -6,7 +6,7 @@
 use api::Quantity;
 use serde_json::{Value, json};
 
-use crate::value::{at, deep, default, default_text, each, has, object, quantity, text};
+use crate::value::{at, deep, default, default_text, each, has, object, put, quantity, text};
 
 /// Permission bits of projected files: 0644.
 const FILE_MODE: i64 = 0o644;
@@ -32,9 +32,9 @@ pub fn pod(pod: &mut Value) {
 fn addresses(status: &mut Value) {
     let (one, first) = (status["podIP"].clone(), status["podIPs"][0]["ip"].clone());
     if !text(status, "podIP").is_empty() && first != one {
-        status["podIPs"] = json!([{ "ip": one }]);
+        put(status, "podIPs", json!([{ "ip": one }]));
     } else if first.is_string() {
-        status["podIP"] = first;
+        put(status, "podIP", first);
     }
 }
 
@@ -47,8 +47,8 @@ pub fn spec(spec: &mut Value) {
     let names = [text(spec, "serviceAccountName"), text(spec, "serviceAccount")];
     let account = names.into_iter().find(|name| !name.is_empty()).map(Value::from);
     if let Some(account) = account {
-        spec["serviceAccountName"] = account.clone();
-        spec["serviceAccount"] = account;
+        put(spec, "serviceAccountName", account.clone());
+        put(spec, "serviceAccount", account);
     }
     default_text(spec, "dnsPolicy", "ClusterFirst");
     default_text(spec, "restartPolicy", "Always");
@@ -105,7 +105,7 @@ fn probe(probe: &mut Value) {
         [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
     {
         if probe[field] == 0 {
-            probe[field] = Value::Null;
+            put(probe, field, Value::Null);
         }
         default(probe, field, value);
     }
@@ -121,7 +121,7 @@ fn http_get(action: &mut Value) {
 fn volume(volume: &mut Value) {
     let Some(fields) = volume.as_object() else { return };
     if fields.iter().all(|(field, source)| field == "name" || source.is_null()) {
-        volume["emptyDir"] = json!({});
+        put(volume, "emptyDir", json!({}));
     }
     for (source, field, value) in [
         ("secret", "defaultMode", json!(FILE_MODE)),
@@ -201,7 +201,7 @@ fn pod_requests(spec: &mut Value) {
         let of_containers = container_requests(spec, name);
         let Some(requests) = at(spec, "resources").and_then(|resources| object(resources, "requests")) else { return };
         if !has(requests, name) {
-            requests[name.as_str()] = of_containers.unwrap_or_else(|| limit.clone());
+            put(requests, name.as_str(), of_containers.unwrap_or_else(|| limit.clone()));
         }
     }
 }
@@ -230,7 +230,7 @@ fn host_ports(container: &mut Value) {
         if port["hostPort"].is_null() || port["hostPort"] == 0 {
             let number = port["containerPort"].clone();
             if !number.is_null() {
-                port["hostPort"] = number;
+                put(port, "hostPort", number);
             }
         }
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{qos, spec, update};
 use crate::checks;
-use crate::value::{at, default};
+use crate::value::{at, default, put};
 
 /// A new pod is pending. Its class never changes, and a status written without it keeps it.
 pub fn prepare(pod: &mut Value, old: Option<&Value>) {
@@ -21,15 +21,17 @@ pub fn prepare(pod: &mut Value, old: Option<&Value>) {
     if !pod.is_object() {
         return;
     }
-    pod["status"] = json!({ "phase": "Pending", "qosClass": qos::class(&pod["spec"]) });
+    let class = qos::class(&pod["spec"]);
+    let mut status = json!({ "phase": "Pending", "qosClass": class });
     if pod["spec"]["schedulingGates"].as_array().is_some_and(|gates| !gates.is_empty()) {
-        pod["status"]["conditions"] = json!([{
+        status["conditions"] = json!([{
             "type": "PodScheduled",
             "status": "False",
             "reason": "SchedulingGated",
             "message": "Scheduling is blocked due to non-empty scheduling gates",
         }]);
     }
+    put(pod, "status", status);
 }
 
 /// Reports everything that is wrong with a pod or with the change of one.

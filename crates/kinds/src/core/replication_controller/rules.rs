@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::checks;
 use crate::core::pod_template;
-use crate::value::{clear_status, default, object};
+use crate::value::{clear_status, default, object, put};
 
 /// Defaults of a ReplicationController.
 pub fn defaults(controller: &mut Value) {
@@ -18,7 +18,7 @@ pub fn defaults(controller: &mut Value) {
             if let Some(part) = object(controller, part)
                 && empty(&part[field])
             {
-                part[field] = labels.clone();
+                put(part, field, labels.clone());
             }
         }
     }
@@ -30,7 +30,7 @@ pub fn defaults(controller: &mut Value) {
 pub fn prepare(controller: &mut Value, old: Option<&Value>) {
     clear_status(controller, old);
     if old.is_none() && controller.is_object() {
-        controller["status"] = json!({ "replicas": 0 });
+        put(controller, "status", json!({ "replicas": 0 }));
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::checks;
 use crate::core::config_map::{SIZE_MAX, immutable};
-use crate::value::{default_text, object, remove};
+use crate::value::{default_text, object, put, remove};
 
 /// A secret is of some type.
 pub fn defaults(secret: &mut Value) {
@@ -19,7 +19,7 @@ pub fn prepare(secret: &mut Value, _: Option<&Value>) {
     let Some(data) = object(secret, "data") else { return };
     for (key, text) in texts {
         if let Some(text) = text.as_str() {
-            data[key.as_str()] = checks::json(&k8s_openapi::ByteString(text.as_bytes().to_vec()));
+            put(data, key.as_str(), checks::json(&k8s_openapi::ByteString(text.as_bytes().to_vec())));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::value::{at, clear_status, default, default_text, each, has, object, remove, text};
+use crate::value::{at, clear_status, default, default_text, each, has, object, put, remove, text};
 
 /// Seconds that a client stays with its pod when affinity is asked for: three hours.
 const AFFINITY_SECONDS: i64 = 10_800;
@@ -14,7 +14,7 @@ pub fn defaults(service: &mut Value) {
     match text(spec, "sessionAffinity") {
         "None" => drop(remove(spec, "sessionAffinityConfig")),
         "ClientIP" if spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"].is_null() => {
-            spec["sessionAffinityConfig"] = json!({ "clientIP": { "timeoutSeconds": AFFINITY_SECONDS } });
+            put(spec, "sessionAffinityConfig", json!({ "clientIP": { "timeoutSeconds": AFFINITY_SECONDS } }));
         }
         _ => {}
     }
@@ -24,7 +24,7 @@ pub fn defaults(service: &mut Value) {
         let open = port["targetPort"].is_null() || port["targetPort"] == 0 || port["targetPort"] == "";
         let number = port["port"].clone();
         if open && port.is_object() && !number.is_null() {
-            port["targetPort"] = number;
+            put(port, "targetPort", number);
         }
     }
     let kind = text(spec, "type").to_owned();
@@ -53,9 +53,10 @@ fn both_addresses(spec: &mut Value) {
     let one = text(spec, "clusterIP").to_owned();
     let several = spec["clusterIPs"].as_array().is_some_and(|addresses| !addresses.is_empty());
     if !one.is_empty() && !several {
-        spec["clusterIPs"] = json!([one]);
+        put(spec, "clusterIPs", json!([one]));
     } else if one.is_empty() && several {
-        spec["clusterIP"] = spec["clusterIPs"][0].clone();
+        let first = spec["clusterIPs"][0].clone();
+        put(spec, "clusterIP", first);
     }
 }
 
@@ -107,7 +108,7 @@ fn follow_cluster_ip(spec: &mut Value, old: &Value) {
         if one.is_empty() {
             remove(spec, "clusterIPs");
         } else {
-            spec["clusterIPs"] = json!([one]);
+            put(spec, "clusterIPs", json!([one]));
         }
     }
 }
@@ -115,7 +116,7 @@ fn follow_cluster_ip(spec: &mut Value, old: &Value) {
 fn keep(spec: &mut Value, old: &Value, field: &str) {
     let open = !has(spec, field) || spec[field] == "" || spec[field] == 0;
     if open && has(old, field) {
-        spec[field] = old[field].clone();
+        put(spec, field, old[field].clone());
     }
 }
 
@@ -145,7 +146,7 @@ fn keep_node_ports(spec: &mut Value, old: &Value) {
             && port.is_object()
         {
             taken.push(number.clone());
-            port["nodePort"] = number;
+            put(port, "nodePort", number);
         }
     }
 }

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, json};
 
 use crate::checks;
-use crate::value::{default, default_text, each, object};
+use crate::value::{default, default_text, each, object, put};
 
 /// A policy is about what comes in, and about what goes out when it has rules for that.
 pub fn defaults(policy: &mut Value) {
@@ -14,7 +14,7 @@ pub fn defaults(policy: &mut Value) {
     default(spec, "podSelector", json!({}));
     if spec["policyTypes"].as_array().is_none_or(Vec::is_empty) {
         let outgoing = spec["egress"].as_array().is_some_and(|rules| !rules.is_empty());
-        spec["policyTypes"] = if outgoing { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) };
+        put(spec, "policyTypes", if outgoing { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) });
     }
     for rules in ["ingress", "egress"] {
         for rule in each(spec, rules) {
