@@ -114,13 +114,8 @@ struct Budget {
 impl Recorder {
     pub(crate) fn new(client: Client, node: &str) -> (Self, Sender) {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let task = Sender {
-            queue: receiver,
-            client,
-            node: node.to_owned(),
-            known: VecDeque::new(),
-            budgets: VecDeque::new(),
-        };
+        let task =
+            Sender { queue: receiver, client, node: node.to_owned(), known: VecDeque::new(), budgets: VecDeque::new() };
         (Self { queue: sender }, task)
     }
 
@@ -193,9 +188,11 @@ impl Sender {
     fn affordable(&mut self, entry: &Entry) -> bool {
         let uid = &entry.about.0.uid;
         let at = self.budgets.iter().position(|budget| budget.uid == *uid);
-        let mut budget = at
-            .and_then(|at| self.budgets.remove(at))
-            .unwrap_or_else(|| Budget { uid: uid.clone(), left: BURST, refilled: entry.at });
+        let mut budget = at.and_then(|at| self.budgets.remove(at)).unwrap_or_else(|| Budget {
+            uid: uid.clone(),
+            left: BURST,
+            refilled: entry.at,
+        });
         let gained = entry.at.duration_since(budget.refilled).as_secs() / REFILL.as_secs();
         if gained > 0 {
             budget.left = BURST.min(budget.left.saturating_add(u32::try_from(gained).unwrap_or(BURST)));
@@ -218,11 +215,7 @@ impl Sender {
             Level::Warning => "Warning",
         };
         Event {
-            metadata: ObjectMeta {
-                name: Some(name),
-                namespace: Some(namespace.to_owned()),
-                ..ObjectMeta::default()
-            },
+            metadata: ObjectMeta { name: Some(name), namespace: Some(namespace.to_owned()), ..ObjectMeta::default() },
             involved_object: entry.about.0.clone(),
             type_: Some(level.to_owned()),
             reason: Some(entry.reason.clone()),

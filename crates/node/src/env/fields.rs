@@ -159,7 +159,8 @@ mod tests {
     #[test]
     fn fields_of_a_pod() {
         let pod = pod();
-        let allocatable = Allocatable { cpu: Quantity::units(2), memory: Quantity::units(1 << 30), ..Default::default() };
+        let allocatable =
+            Allocatable { cpu: Quantity::units(2), memory: Quantity::units(1 << 30), ..Default::default() };
         let ips = ["10.0.0.2".to_owned()];
         let fields = Fields { pod: &pod, pod_ips: &ips, host_ip: "10.0.0.1", allocatable };
         let cases = [

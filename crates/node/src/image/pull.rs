@@ -100,7 +100,8 @@ async fn pull(node: &Node, wanted: &Wanted<'_>, image: &str, name: &ImageName) -
         node.events.record(wanted.about, Level::Warning, "Failed", &text);
         return Err(NoImage::Pull(message));
     }
-    let present = node.runtime.image_status(&name.to_string()).await.map_err(|err| NoImage::Inspect(err.event_text()))?;
+    let present =
+        node.runtime.image_status(&name.to_string()).await.map_err(|err| NoImage::Inspect(err.event_text()))?;
     let present = present.ok_or_else(|| NoImage::Pull(format!("image \"{image}\" is not there after its pull")))?;
     let message = format!(
         "Successfully pulled image \"{image}\" in {} ({} including waiting). Image size: {} bytes.",

@@ -1,8 +1,6 @@
 //! The configuration of a container.
 
-use cri::v1::{
-    ContainerConfig, ContainerMetadata, Image, ImageSpec, KeyValue, LinuxContainerConfig, Mount,
-};
+use cri::v1::{ContainerConfig, ContainerMetadata, Image, ImageSpec, KeyValue, LinuxContainerConfig, Mount};
 use k8s_openapi::api::core::v1::PodSpec;
 
 use crate::env::expand::expand;

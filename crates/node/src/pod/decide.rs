@@ -177,10 +177,7 @@ pub(crate) fn needs_sandbox(facts: &Facts, spec: &PodSpec) -> bool {
     let Some(sandbox) = facts.seen.sandbox() else { return true };
     let host_network = spec.host_network.unwrap_or(false);
     let n_ready = facts.seen.sandboxes.iter().filter(|sandbox| sandbox.ready).count();
-    !sandbox.ready
-        || n_ready > 1
-        || sandbox.host_network != host_network
-        || (!host_network && sandbox.ips.is_empty())
+    !sandbox.ready || n_ready > 1 || sandbox.host_network != host_network || (!host_network && sandbox.ips.is_empty())
 }
 
 /// Clears the way for a new sandbox, then makes it.

@@ -39,11 +39,10 @@ impl NotStarted {
 pub(crate) async fn run_sandbox(task: &Task, spec: &PodSpec, attempt: u32) -> Result<(), String> {
     let node = &task.node;
     let id = &task.id;
-    let made = cgroup::make(
-        &resources::cgroup(&node.config.cgroup_parent, spec, &id.uid),
-        &resources::of_pod(spec),
-    );
-    made.map_err(|err| format!("failed to ensure that the pod: {} cgroups exist and are correctly applied: {err}", id.uid))?;
+    let made = cgroup::make(&resources::cgroup(&node.config.cgroup_parent, spec, &id.uid), &resources::of_pod(spec));
+    made.map_err(|err| {
+        format!("failed to ensure that the pod: {} cgroups exist and are correctly applied: {err}", id.uid)
+    })?;
     let logs = node.config.pod_log_dir(&id.namespace, &id.name, &id.uid);
     std::fs::create_dir_all(&logs).map_err(|err| format!("create pod log directory {}: {err}", logs.display()))?;
     let config = sandbox_config(task, spec, attempt);

@@ -62,9 +62,9 @@ pub(crate) async fn get(request: &Request, limit: Duration) -> Result<Answer, St
     match timeout(limit, follow(request)).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(problem)) => Err(format!("Get \"{url}\": {problem}")),
-        Err(_) => Err(format!(
-            "Get \"{url}\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-        )),
+        Err(_) => {
+            Err(format!("Get \"{url}\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)"))
+        }
     }
 }
 
@@ -132,8 +132,7 @@ mod tests {
 
     #[test]
     fn redirects_stay_on_the_host() {
-        let request =
-            Request { tls: false, host: "10.0.0.1".into(), port: 80, path: "/".into(), headers: Vec::new() };
+        let request = Request { tls: false, host: "10.0.0.1".into(), port: 80, path: "/".into(), headers: Vec::new() };
         let to = |location| request.redirected(location).map(|next| next.url());
         assert_eq!(to("/x?y").as_deref(), Some("http://10.0.0.1:80/x?y"));
         assert_eq!(to("https://10.0.0.1/x").as_deref(), Some("https://10.0.0.1:443/x"));

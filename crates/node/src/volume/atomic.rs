@@ -71,9 +71,7 @@ fn write_file(payload: &Path, path: &str, file: &File, fs_group: Option<i64>) ->
 
 /// Whether a payload directory already has these files with this content and mode.
 fn same(payload: &Path, files: &BTreeMap<String, File>) -> bool {
-    let unchanged = |(path, file): (&String, &File)| {
-        fs::read(payload.join(path)).is_ok_and(|data| data == file.data)
-    };
+    let unchanged = |(path, file): (&String, &File)| fs::read(payload.join(path)).is_ok_and(|data| data == file.data);
     files.iter().all(unchanged) && count(payload).is_ok_and(|n_files| n_files == files.len())
 }
 

@@ -49,12 +49,7 @@ pub(super) async fn files(volumes: &Volumes<'_>, volume: &Volume) -> Result<File
     Ok(files)
 }
 
-async fn projection(
-    volumes: &Volumes<'_>,
-    volume: &str,
-    part: &VolumeProjection,
-    mode: i32,
-) -> Result<Files, String> {
+async fn projection(volumes: &Volumes<'_>, volume: &str, part: &VolumeProjection, mode: i32) -> Result<Files, String> {
     if let Some(source) = &part.config_map {
         return config_map(volumes, &source.name, &Wanted::new(&source.items, source.optional, mode)).await;
     }
@@ -165,7 +160,8 @@ async fn token(
     let account = service_account(volumes.spec);
     let place = format!("{volume}/{}", source.path);
     let node = volumes.node;
-    let token = node.tokens.get(&node.objects, volumes.id, account, &place, ask).await.map_err(|err| err.to_string())?;
+    let token =
+        node.tokens.get(&node.objects, volumes.id, account, &place, ask).await.map_err(|err| err.to_string())?;
     let user = common_user(volumes);
     // A token is for its pod's user alone, if there is just one.
     let fs_group = volumes.spec.security_context.as_ref().and_then(|context| context.fs_group);

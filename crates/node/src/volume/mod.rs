@@ -31,7 +31,9 @@ pub(crate) enum VolumeError {
     #[error("MountVolume.SetUp failed for volume \"{volume}\" : {problem}")]
     SetUp { volume: String, problem: String },
     /// This node cannot have such volumes.
-    #[error("volume \"{volume}\": {what} not supported by this node yet; use emptyDir, hostPath, configMap, secret, downwardAPI or projected")]
+    #[error(
+        "volume \"{volume}\": {what} not supported by this node yet; use emptyDir, hostPath, configMap, secret, downwardAPI or projected"
+    )]
     Unsupported { volume: String, what: String },
 }
 

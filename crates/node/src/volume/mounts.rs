@@ -69,11 +69,7 @@ pub(crate) fn termination_log(pod_dir: &Path, container: &str, attempt: u32, pat
     fs::create_dir_all(&dir)?;
     let file = dir.join(attempt.to_string());
     write_for_all(&file, "")?;
-    Ok(Mount {
-        container_path: absolute(path),
-        host_path: file.to_string_lossy().into_owned(),
-        ..Mount::default()
-    })
+    Ok(Mount { container_path: absolute(path), host_path: file.to_string_lossy().into_owned(), ..Mount::default() })
 }
 
 /// Writes the pod's /etc/hosts and mounts it, unless the container mounts something there itself.

@@ -85,13 +85,7 @@ fn one(facts: &Facts, spec: &PodSpec, member: &Member, old: Option<&ContainerSta
 }
 
 /// A container without a trace in the runtime, or that was only created.
-fn unseen(
-    facts: &Facts,
-    member: &Member,
-    old: Option<&ContainerStatus>,
-    reason: &str,
-    status: &mut ContainerStatus,
-) {
+fn unseen(facts: &Facts, member: &Member, old: Option<&ContainerStatus>, reason: &str, status: &mut ContainerStatus) {
     let old_end = old.and_then(|old| old.state.as_ref()).filter(|state| state.terminated.is_some());
     let old_last = old.and_then(|old| old.last_state.clone()).filter(|state| state.terminated.is_some());
     if facts.stopping() {
