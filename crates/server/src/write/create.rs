@@ -95,7 +95,7 @@ fn prepare(op: &Op<'_>, view: &View, mut value: Value) -> Result<Value, Status> 
 /// 422 with every problem.
 pub(super) fn validate(op: &Op<'_>, value: &Value, old: Option<&Object>) -> Result<(), Status> {
     let mut errors = FieldErrors::default();
-    meta::validate(value, &mut errors);
+    meta::validate(&op.served.kind, value, &mut errors);
     op.served.kind.validate(value, old, &mut errors).map_err(|error| undecodable(op, &error))?;
     if errors.is_empty() { Ok(()) } else { Err(invalid(op, value, &errors)) }
 }

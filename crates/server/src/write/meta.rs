@@ -116,14 +116,14 @@ pub(crate) fn texts(list: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// Reports everything that is wrong with metadata, whatever the kind.
-pub(super) fn validate(value: &Value, errors: &mut FieldErrors) {
+pub(super) fn validate(kind: &Kind, value: &Value, errors: &mut FieldErrors) {
     let path = Path::new("metadata");
     let meta = &value["metadata"];
     let name = meta["name"].as_str().unwrap_or_default();
     if name.is_empty() {
         errors.required(&path.child("name"), "name or generateName is required");
     } else {
-        for why in bad_segment(name) {
+        for why in bad_segment(name).into_iter().chain(name_rule(kind)(name)) {
             errors.invalid(&path.child("name"), name, &why);
         }
     }
@@ -131,6 +131,18 @@ pub(super) fn validate(value: &Value, errors: &mut FieldErrors) {
     validate_annotations(&meta["annotations"], &path.child("annotations"), errors);
     validate_finalizers(meta, &path.child("finalizers"), errors);
     validate_owners(&meta["ownerReferences"], &path.child("ownerReferences"), errors);
+}
+
+/// What the names of a kind's objects must look like: nearly always RFC 1123 subdomains.
+fn name_rule(kind: &Kind) -> fn(&str) -> Vec<String> {
+    match (kind.group, kind.kind) {
+        // Names of roles have colons, and those of requests are up to who makes them.
+        ("rbac.authorization.k8s.io", _) | ("certificates.k8s.io", _) => |_| Vec::new(),
+        ("", "Namespace") => names::dns_label,
+        ("", "Service") => names::dns_1035_label,
+        ("networking.k8s.io", "IPAddress") => |_| Vec::new(),
+        _ => names::dns_subdomain,
+    }
 }
 
 /// What is wrong with a name as a segment of a URL's path.
@@ -221,9 +233,12 @@ mod tests {
 
     #[test]
     fn bad_metadata_is_reported_field_by_field() {
+        let catalogue = kinds::catalogue();
+        let config_map = catalogue.by_kind("", "ConfigMap").unwrap();
         let cases = [
             (json!({}), "metadata.name: Required value: name or generateName is required"),
             (json!({"name": "a/b"}), "metadata.name: Invalid value: \"a/b\": may not contain '/'"),
+            (json!({"name": "A"}), "metadata.name: Invalid value: \"A\": a lowercase RFC 1123 subdomain"),
             (json!({"name": "a", "labels": {"-": "x"}}), "metadata.labels: Invalid value: \"-\""),
             (json!({"name": "a", "labels": {"x": "a b"}}), "metadata.labels: Invalid value: \"a b\""),
             (json!({"name": "a", "annotations": {"a b": ""}}), "metadata.annotations: Invalid value: \"a b\""),
@@ -236,11 +251,11 @@ mod tests {
         ];
         for (meta, expected) in cases {
             let mut errors = FieldErrors::default();
-            validate(&json!({"metadata": meta}), &mut errors);
+            validate(config_map, &json!({"metadata": meta}), &mut errors);
             assert!(errors.to_string().contains(expected), "{errors} lacks {expected}");
         }
         let mut errors = FieldErrors::default();
-        validate(&json!({"metadata": {"name": "a", "finalizers": ["x.io/y", "orphan"]}}), &mut errors);
+        validate(config_map, &json!({"metadata": {"name": "a", "finalizers": ["x.io/y", "orphan"]}}), &mut errors);
         assert!(errors.is_empty(), "{errors}");
     }
 }
