@@ -38,10 +38,11 @@ fn serve(value: &mut Value) {
         notes.push((CONDITIONS, remove(status, "conditions")));
     }
     for (name, note) in notes {
-        if let Some(note) = note.filter(|note| !note.is_null()) {
-            if let Some(annotations) = object(value, "metadata").and_then(|metadata| object(metadata, "annotations")) {
-                put(annotations, name, note.to_string());
-            }
+        let annotations = |value| object(value, "metadata").and_then(|metadata| object(metadata, "annotations"));
+        if let Some(note) = note.filter(|note| !note.is_null())
+            && let Some(annotations) = annotations(value)
+        {
+            put(annotations, name, note.to_string());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Containers that run together on one node.
 //!
 //! A pod's spec is decided when it is made; afterwards only images, tolerations, the deadline and scheduling gates
-//! may change, and what the subresources change: the node (`binding`) and ephemeral containers.
+//! may change. What subresources change (the node by `binding`, ephemeral containers) passes these rules by.
 //! Not here: what depends on other objects (priority, service account, limit ranges) — that is admission.
 
 pub mod columns;

@@ -39,7 +39,7 @@ pub fn validate(pod: &Pod, old: &Pod, errors: &mut FieldErrors) {
         errors,
     );
     gates(&new_spec, &old_spec, &path.child("schedulingGates"), errors);
-    let unchanged = with_allowed_changes(pod, new_spec, old, &old_spec, &path, errors);
+    let unchanged = with_allowed_changes(new_spec, &old_spec, &path, errors);
     if unchanged != old_spec {
         let what = difference(&checks::json(&old_spec), &checks::json(&unchanged));
         errors.forbidden(&path, &format!("pod updates may not change fields other than {UPDATABLE}\n{what}"));
@@ -47,14 +47,7 @@ pub fn validate(pod: &Pod, old: &Pod, errors: &mut FieldErrors) {
 }
 
 /// The new spec with everything that may change set back; what still differs may not.
-fn with_allowed_changes(
-    pod: &Pod,
-    mut new: PodSpec,
-    old_pod: &Pod,
-    old: &PodSpec,
-    path: &Path,
-    errors: &mut FieldErrors,
-) -> PodSpec {
+fn with_allowed_changes(mut new: PodSpec, old: &PodSpec, path: &Path, errors: &mut FieldErrors) -> PodSpec {
     let set_back = |new: &mut [Container], old: &[Container]| {
         new.iter_mut().zip(old).for_each(|(new, old)| new.image.clone_from(&old.image));
     };
@@ -70,16 +63,6 @@ fn with_allowed_changes(
         && new.termination_grace_period_seconds == Some(1)
     {
         new.termination_grace_period_seconds = old.termination_grace_period_seconds;
-    }
-    // Only the binding subresource writes spec and status at once: elsewhere one of them is carried over.
-    let bound = pod.status != old_pod.status && old.node_name.as_deref().unwrap_or_default().is_empty();
-    if bound {
-        new.node_name.clone_from(&old.node_name);
-    }
-    // Ephemeral containers are added one after the other and never change.
-    let before = old.ephemeral_containers.as_deref().unwrap_or_default();
-    if new.ephemeral_containers.as_deref().unwrap_or_default().starts_with(before) {
-        new.ephemeral_containers.clone_from(&old.ephemeral_containers);
     }
     if old.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty()) {
         gated_changes(&mut new, old, path, errors);

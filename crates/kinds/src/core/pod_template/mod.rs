@@ -83,14 +83,11 @@ pub fn validate_for(
     }
 }
 
-/// Pods made from the template have to be found again.
+/// Pods made from the template have to be found again; a selector that is missing finds none.
 pub fn matches_selector(template: &PodTemplateSpec, selector: &LabelSelector, path: &Path, errors: &mut FieldErrors) {
-    if checks::selects_everything(selector) {
-        return;
-    }
     let Ok(parsed) = api::LabelSelector::from_object(selector) else { return };
     let labels = template.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
-    if !parsed.matches_map(labels) {
+    if checks::selects_everything(selector) || !parsed.matches_map(labels) {
         let labels: BTreeMap<_, _> = labels.cloned().unwrap_or_default();
         let path = path.child("metadata").child("labels");
         errors.invalid(&path, checks::json(&labels), "`selector` does not match template `labels`");

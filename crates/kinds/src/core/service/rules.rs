@@ -38,8 +38,8 @@ pub fn defaults(service: &mut Value) {
     if kind == "LoadBalancer" {
         default(spec, "allocateLoadBalancerNodePorts", true);
     }
+    both_addresses(spec);
     if kind != "ExternalName" {
-        both_addresses(spec);
         default(spec, "ipFamilies", json!(["IPv4"]));
         default(spec, "ipFamilyPolicy", "SingleStack");
     }
@@ -103,7 +103,7 @@ pub fn prepare(service: &mut Value, old: Option<&Value>) {
 /// A client that changes only `clusterIP` means the first of `clusterIPs` too.
 fn follow_cluster_ip(spec: &mut Value, old: &Value) {
     let changed = has(spec, "clusterIP") && spec["clusterIP"] != old["clusterIP"];
-    if changed && spec["clusterIPs"] == old["clusterIPs"] {
+    if changed && (!has(spec, "clusterIPs") || spec["clusterIPs"] == old["clusterIPs"]) {
         let one = text(spec, "clusterIP").to_owned();
         if one.is_empty() {
             remove(spec, "clusterIPs");
