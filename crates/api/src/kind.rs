@@ -111,6 +111,17 @@ pub struct ScalePaths {
     pub selector: &'static str,
 }
 
+/// A selectable field whose value is not simply what stands at its own path.
+#[derive(Clone, Copy, Debug)]
+pub struct ComputedField {
+    /// Name in field selectors.
+    pub name: &'static str,
+    /// Dotted path of the value.
+    pub path: &'static str,
+    /// Value when nothing stands there.
+    pub absent: &'static str,
+}
+
 /// A built-in kind, as a constant.
 #[derive(Clone, Copy)]
 pub struct KindDef {
@@ -134,6 +145,8 @@ pub struct KindDef {
     pub scale: Option<ScalePaths>,
     /// Dotted paths usable in field selectors, beside `metadata.name` and `metadata.namespace`.
     pub selectable: &'static [&'static str],
+    /// Selectable fields that are not simply what stands at their path.
+    pub computed: &'static [ComputedField],
     /// Whether `metadata.generation` counts changes of everything but metadata and status.
     pub generation: bool,
     rules: &'static AnyRules,
@@ -173,6 +186,7 @@ impl KindDef {
             status: false,
             scale: None,
             selectable: &[],
+            computed: &[],
             generation: false,
             rules,
             hooks: Hooks {
@@ -227,6 +241,13 @@ impl KindDef {
     #[must_use]
     pub const fn select_by(mut self, paths: &'static [&'static str]) -> Self {
         self.selectable = paths;
+        self
+    }
+
+    /// Says where selectable fields stand that have another name in selectors, and what their absence means.
+    #[must_use]
+    pub const fn computing(mut self, fields: &'static [ComputedField]) -> Self {
+        self.computed = fields;
         self
     }
 

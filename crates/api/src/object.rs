@@ -108,7 +108,7 @@ impl Header {
                 .filter_map(|finalizer| finalizer.as_str().map(str::to_owned))
                 .collect(),
             deleting: text("deletionTimestamp").parse().ok(),
-            fields: kind.selectable.iter().map(|path| field_text(value, path)).collect(),
+            fields: kind.selectable.iter().map(|name| selectable_text(kind, value, name)).collect(),
         }
     }
 
@@ -134,6 +134,15 @@ fn owner(value: &Value) -> OwnerRef {
         controller: value["controller"].as_bool().unwrap_or_default(),
         block_owner_deletion: value["blockOwnerDeletion"].as_bool().unwrap_or_default(),
     }
+}
+
+/// The value of a selectable field.
+fn selectable_text(kind: &Kind, value: &Value, name: &str) -> String {
+    let Some(computed) = kind.computed.iter().find(|field| field.name == name) else {
+        return field_text(value, name);
+    };
+    let text = field_text(value, computed.path);
+    if text.is_empty() { computed.absent.to_owned() } else { text }
 }
 
 /// The text of a dotted path (`spec.nodeName`), as field selectors compare it; empty when absent.

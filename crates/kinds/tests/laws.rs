@@ -191,3 +191,25 @@ fn nothing_that_decodes_makes_a_kind_panic() {
     }
     assert!(decoded > 10_000, "only {decoded} of the odd objects decoded");
 }
+
+#[test]
+fn field_selectors_see_what_kubernetes_shows_them() {
+    let catalogue = kinds::catalogue();
+    let fields = |text: &str| {
+        let object: Value = serde_saphyr::from_str(text).unwrap();
+        let kind = kind_of(&catalogue, &object);
+        let sealed = Object::seal(kind, object, 1);
+        let selects = |selector: &str| api::FieldSelector::parse(kind, selector).unwrap().matches(&sealed.header);
+        let named: Vec<&str> = kind.selectable.to_vec();
+        for field in kind.computed {
+            assert!(named.contains(&field.name), "{} of {} can be selected", field.name, kind.kind);
+        }
+        selects("metadata.name=a").then(|| sealed.header.fields.clone()).unwrap()
+    };
+    assert_eq!(fields("{apiVersion: v1, kind: Node, metadata: {name: a}}"), ["false"]);
+    assert_eq!(fields("{apiVersion: v1, kind: Node, metadata: {name: a}, spec: {unschedulable: true}}"), ["true"]);
+    assert_eq!(fields("{apiVersion: batch/v1, kind: Job, metadata: {name: a}}"), ["0"]);
+    assert_eq!(fields("{apiVersion: batch/v1, kind: Job, metadata: {name: a}, status: {succeeded: 2}}"), ["2"]);
+    let event = "{apiVersion: v1, kind: Event, metadata: {name: a}, source: {component: kubelet}}";
+    assert!(fields(event).contains(&"kubelet".to_owned()));
+}

@@ -3,6 +3,7 @@
 pub mod events_v1;
 mod rules;
 
+use api::kind::ComputedField;
 use api::{Column, KindDef, Row, Rules};
 use k8s_openapi::api::core::v1::Event;
 use serde_json::Value;
@@ -23,8 +24,10 @@ const SELECTABLE: &[&str] = &[
     "type",
 ];
 
+const COMPUTED: &[ComputedField] = &[ComputedField { name: "source", path: "source.component", absent: "" }];
+
 /// The kind's definition.
-pub const KIND: KindDef = KindDef::namespaced::<Event>(&RULES).short(&["ev"]).select_by(SELECTABLE);
+pub const KIND: KindDef = KindDef::namespaced::<Event>(&RULES).short(&["ev"]).select_by(SELECTABLE).computing(COMPUTED);
 
 const RULES: Rules<Event> = Rules { defaults: |_| {}, prepare: |_, _| {}, validate: rules::validate, columns: COLUMNS };
 

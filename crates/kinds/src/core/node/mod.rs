@@ -3,12 +3,19 @@
 mod columns;
 mod rules;
 
+use api::kind::ComputedField;
 use api::{KindDef, Rules};
 use k8s_openapi::api::core::v1::Node;
 
+const COMPUTED: &[ComputedField] =
+    &[ComputedField { name: "spec.unschedulable", path: "spec.unschedulable", absent: "false" }];
+
 /// The kind's definition.
-pub const KIND: KindDef =
-    KindDef::cluster::<Node>(&RULES).short(&["no"]).with_status().select_by(&["spec.unschedulable"]);
+pub const KIND: KindDef = KindDef::cluster::<Node>(&RULES)
+    .short(&["no"])
+    .with_status()
+    .select_by(&["spec.unschedulable"])
+    .computing(COMPUTED);
 
 const RULES: Rules<Node> = Rules {
     defaults: rules::defaults,

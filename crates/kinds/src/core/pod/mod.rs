@@ -11,6 +11,7 @@ mod rules;
 pub mod spec;
 mod update;
 
+use api::kind::ComputedField;
 use api::{KindDef, Rules};
 use k8s_openapi::api::core::v1::Pod;
 
@@ -25,9 +26,17 @@ const SELECTABLE: &[&str] = &[
     "status.nominatedNodeName",
 ];
 
+const COMPUTED: &[ComputedField] =
+    &[ComputedField { name: "spec.hostNetwork", path: "spec.hostNetwork", absent: "false" }];
+
 /// The kind's definition.
-pub const KIND: KindDef =
-    KindDef::namespaced::<Pod>(&RULES).short(&["po"]).in_all().with_status().with_generation().select_by(SELECTABLE);
+pub const KIND: KindDef = KindDef::namespaced::<Pod>(&RULES)
+    .short(&["po"])
+    .in_all()
+    .with_status()
+    .with_generation()
+    .select_by(SELECTABLE)
+    .computing(COMPUTED);
 
 const RULES: Rules<Pod> =
     Rules { defaults: defaults::pod, prepare: rules::prepare, validate: rules::validate, columns: columns::COLUMNS };

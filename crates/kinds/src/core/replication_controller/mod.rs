@@ -3,6 +3,7 @@
 pub mod controller;
 mod rules;
 
+use api::kind::ComputedField;
 use api::{KindDef, Rules, ScalePaths};
 use k8s_openapi::api::core::v1::ReplicationController;
 use serde_json::Value;
@@ -13,6 +14,8 @@ use crate::table::{self, age, integer, name, string, wide};
 const SCALE: ScalePaths =
     ScalePaths { spec_replicas: "spec.replicas", status_replicas: "status.replicas", selector: "spec.selector" };
 
+const COMPUTED: &[ComputedField] = &[ComputedField { name: "status.replicas", path: "status.replicas", absent: "0" }];
+
 /// The kind's definition.
 pub const KIND: KindDef = KindDef::namespaced::<ReplicationController>(&RULES)
     .short(&["rc"])
@@ -20,7 +23,8 @@ pub const KIND: KindDef = KindDef::namespaced::<ReplicationController>(&RULES)
     .with_status()
     .with_scale(SCALE)
     .with_generation()
-    .select_by(&["status.replicas"]);
+    .select_by(&["status.replicas"])
+    .computing(COMPUTED);
 
 const RULES: Rules<ReplicationController> = Rules {
     defaults: rules::defaults,
