@@ -36,14 +36,15 @@ async fn hear(node: &Node) {
         inbox.tell(|news| news.look = true);
     }
     while let Some(event) = events.next().await {
-        let id = match event {
-            Ok(Event::Exit(exit)) if exit.exec.is_none() => exit.container,
-            Ok(Event::OutOfMemory { container }) => container,
-            Ok(Event::Exit(_)) => continue,
+        match event {
+            Ok(Event::Exit(exit)) if exit.exec.is_none() => {
+                if let Some(inbox) = node.inbox_of(&exit.container) {
+                    inbox.tell(|news| _ = news.ended.insert(exit.container));
+                }
+            }
+            // The end of the container, if it comes to that, is an event of its own.
+            Ok(Event::Exit(_) | Event::OutOfMemory { .. }) => {}
             Err(err) => return debug!(error = %err, "containerd's events ended"),
-        };
-        if let Some(inbox) = node.inbox_of(&id) {
-            inbox.tell(|news| news.look = true);
         }
     }
 }

@@ -16,10 +16,11 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// When a new try is allowed after the trouble at `trouble`; the first one is at once.
+    /// When a new try is allowed after the trouble at `trouble`; the first one is at once. A trouble from
+    /// before the last try does not count any more.
     pub fn until(&self, trouble: Timestamp) -> Timestamp {
         match self.last {
-            Some((delay, since)) if trouble.duration_since(since) <= FORGET => trouble + delay,
+            Some((delay, since)) if trouble > since && trouble.duration_since(since) <= FORGET => trouble + delay,
             _ => trouble,
         }
     }
@@ -55,10 +56,11 @@ mod tests {
         for _ in 0..8 {
             let until = backoff.until(at(now));
             delays.push(until.duration_since(at(now)).as_secs());
-            now = until.as_second();
             backoff.tried(until, until);
+            now = until.as_second() + 1;
         }
         assert_eq!(delays, [0, 10, 20, 40, 80, 160, 300, 300]);
+        assert_eq!(backoff.until(at(now - 1)), at(now - 1));
         assert_eq!(backoff.until(at(now + 601)), at(now + 601));
         backoff.tried(at(now + 601), at(now + 601));
         assert_eq!(backoff.delay().as_secs(), 10);

@@ -2,7 +2,7 @@
 //!
 //! Bounded by nature: it holds the latest of each kind, not a queue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Pod;
@@ -27,6 +27,8 @@ pub(crate) struct News {
     pub gone: bool,
     /// Something happened in the runtime.
     pub look: bool,
+    /// Containers and sandboxes whose processes have ended.
+    pub ended: BTreeSet<String>,
     /// Objects that the pod's volumes show may have changed.
     pub refresh: bool,
     pub probes: BTreeMap<(String, ProbeKind), ProbeResult>,

@@ -4,6 +4,7 @@
 //! slow image or a stubborn container. Containers start one after another (a lane), because Kubernetes
 //! promises their order; kills, clean-up and reports run beside it, each at most once at a time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ use crate::volume::Volumes;
 
 /// What could not be done is tried again after this, in seconds; doubled each time up to the second.
 const RETRY: (u32, u32) = (1, 30);
+/// CRI learns of an end at the same time as we do, and may still say «running»: asked again after this,
+/// doubled each time, as often as the second number says.
+const END_SHOWS: (SignedDuration, u32) = (SignedDuration::from_millis(10), 8);
 /// A container that could not be created is tried again after this.
 const RETRY_CREATE: SignedDuration = SignedDuration::from_secs(10);
 /// For so long a failed pull is shown with its own error, before it becomes `ImagePullBackOff`.
@@ -95,6 +99,9 @@ pub(crate) struct Worker {
     refreshing: bool,
     report_after: Option<Timestamp>,
     look_after: Option<Timestamp>,
+    /// What has ended without CRI saying so yet.
+    ended: BTreeSet<String>,
+    n_looks: u32,
     n_failures: u32,
     finished: bool,
 }
@@ -128,6 +135,8 @@ impl Worker {
             refreshing: false,
             report_after: None,
             look_after: None,
+            ended: BTreeSet::new(),
+            n_looks: 0,
             n_failures: 0,
             finished: false,
         }
@@ -179,7 +188,12 @@ impl Worker {
 
     /// Takes the news; whether to look at the runtime.
     fn hear(&mut self) -> bool {
-        let News { pod, gone, look, refresh, probes, verdict } = self.inbox.take();
+        let News { pod, gone, mut look, ended, refresh, probes, verdict } = self.inbox.take();
+        if !ended.is_empty() {
+            self.ended.extend(ended);
+            self.n_looks = 0;
+            look = true;
+        }
         if let Some(pod) = pod {
             // What others wrote to the status is not ours to undo.
             self.reported = pod.status.clone().unwrap_or_default();
@@ -214,11 +228,26 @@ impl Worker {
             Ok(seen) => {
                 self.seen = Arc::new(seen);
                 self.recall_readiness();
+                self.look_again_for_ends();
             }
             Err(err) => {
                 debug!(pod = %self.id, error = %err, "runtime does not answer");
                 self.look_after = Some(Timestamp::now() + SignedDuration::from_secs(1));
             }
+        }
+    }
+
+    /// Looks again soon when CRI does not show an end that has happened.
+    fn look_again_for_ends(&mut self) {
+        let seen = &self.seen;
+        self.ended.retain(|id| {
+            seen.alive().any(|container| container.id == *id)
+                || seen.sandboxes.iter().any(|sandbox| sandbox.id == *id && sandbox.ready)
+        });
+        let (first, most) = END_SHOWS;
+        if !self.ended.is_empty() && self.n_looks < most {
+            self.look_after = Some(Timestamp::now() + first * (1 << self.n_looks));
+            self.n_looks += 1;
         }
     }
 
