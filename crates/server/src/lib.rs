@@ -69,6 +69,7 @@ pub struct Server {
     /// Held by who writes what must be unique or bounded across objects.
     turns: Mutex<()>,
     recorder: events::Recorder,
+    rendered: read::Rendered,
 }
 
 /// Why a server could not be set up.
@@ -98,6 +99,7 @@ impl Server {
             in_flight: Semaphore::new(config.max_in_flight),
             turns: Mutex::new(()),
             recorder: events::Recorder::default(),
+            rendered: read::Rendered::default(),
             store,
             catalogue,
             schemas,

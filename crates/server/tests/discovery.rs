@@ -5,7 +5,10 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use api::Change;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::json;
+use server::config::Identity;
+use server::http::Tls;
 use server::{Config, Door, Server, User};
 use store::Store;
 use tempfile::TempDir;
@@ -39,14 +42,19 @@ impl Cluster {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let stopped = stop.clone();
-        tokio::spawn(async move { server.serve(vec![listener], None, stopped).await });
+        // kubectl gives a token only to servers that speak TLS.
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        let identity = Identity { certificate: cert.pem(), key: signing_key.serialize_pem() };
+        let tls = Tls::new(&identity, &cert.pem()).unwrap();
+        tokio::spawn(async move { server.serve(vec![listener], Some(tls), stopped).await });
         Self { home: tempfile::tempdir().unwrap(), address, stop }
     }
 
     /// Standard output and standard error of a command.
     async fn kubectl(&self, arguments: &str, input: &str) -> String {
         let mut child = Command::new("kubectl")
-            .arg(format!("--server=http://{}", self.address))
+            .arg(format!("--server=https://{}", self.address))
+            .arg("--insecure-skip-tls-verify")
             .args(arguments.split(' '))
             .env("HOME", self.home.path())
             .env("KUBECONFIG", self.home.path().join("none"))
@@ -85,7 +93,7 @@ const CASES: &[(&str, &[&str])] = &[
     ),
     ("api-resources --api-group=apps --no-headers", &["deployments", "deploy", "apps/v1", "true"]),
     ("api-resources --categories=all -o name", &["services\n", "jobs.batch\n"]),
-    ("explain pod.spec.containers.livenessProbe.grpc.port", &["FIELD: port <integer>", "-required-"]),
+    ("explain pod.spec.containers.livenessProbe.grpc", &["FIELD: grpc <GRPCAction>", "port\t<integer> -required-"]),
     ("explain deploy", &["GROUP:      apps", "KIND:       Deployment", "<DeploymentSpec>"]),
     ("explain hpa --api-version=autoscaling/v1", &["VERSION:    v1", "HorizontalPodAutoscalerSpec"]),
     ("explain pods.nothing", &["field \"nothing\" does not exist"]),

@@ -69,6 +69,11 @@ impl Renderer {
         Self { served: served.clone(), form, row: Row { now: Timestamp::now() } }
     }
 
+    /// Whether objects are sent as they are stored, so that what is written for one client serves all.
+    pub(super) fn is_stored_form(&self) -> bool {
+        self.form == Form::Whole && self.served.alias.is_none()
+    }
+
     /// The kind of the objects.
     pub(super) fn kind(&self) -> &Kind {
         &self.served.kind

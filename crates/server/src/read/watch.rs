@@ -14,7 +14,6 @@ use http::StatusCode;
 use rand::RngExt;
 use store::Cursor;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
-use tokio_util::sync::CancellationToken;
 
 use super::Selection;
 use super::list::selection_of;
@@ -77,12 +76,12 @@ struct Watch {
     bookmarks: bool,
     ticks: Interval,
     deadline: Instant,
-    stopping: CancellationToken,
+    server: Arc<Server>,
 }
 
 impl Watch {
     fn start(
-        server: &Server,
+        server: &Arc<Server>,
         served: &Served,
         options: &ListOptions,
         selection: Selection,
@@ -113,7 +112,7 @@ impl Watch {
             bookmarks: options.bookmarks,
             ticks,
             deadline: Instant::now() + lifetime,
-            stopping: server.stopping.clone(),
+            server: Arc::clone(server),
         }
     }
 
@@ -131,14 +130,7 @@ impl Watch {
             let cursor = self.cursor.as_mut()?;
             tokio::select! {
                 biased;
-                () = self.stopping.cancelled() => return None,
-                entries = cursor.next() => match entries {
-                    Ok(entries) => self.events(&entries, &mut out),
-                    Err(compacted) => {
-                        self.cursor = None;
-                        return Some(error_event(&too_old(&compacted)));
-                    }
-                },
+                () = self.server.stopping.cancelled() => return None,
                 () = tokio::time::sleep_until(self.deadline) => {
                     if self.bookmarks {
                         let progress = cursor.progress();
@@ -147,6 +139,17 @@ impl Watch {
                     self.cursor = None;
                     return (!out.is_empty()).then(|| out.into());
                 }
+                entries = cursor.next() => match entries {
+                    Ok(entries) => {
+                        if let Some(events) = self.events(&entries) {
+                            return Some(events);
+                        }
+                    }
+                    Err(compacted) => {
+                        self.cursor = None;
+                        return Some(error_event(&too_old(&compacted)));
+                    }
+                },
                 _ = self.ticks.tick(), if self.bookmarks => {
                     let progress = cursor.progress();
                     self.bookmark(progress, false, &mut out);
@@ -172,14 +175,26 @@ impl Watch {
         !out.is_empty()
     }
 
-    fn events(&mut self, entries: &[Arc<LogEntry>], out: &mut Vec<u8>) {
+    /// The events that changes are; `None` when the selectors show none of them.
+    fn events(&mut self, entries: &[Arc<LogEntry>]) -> Option<Bytes> {
         self.renderer.refresh();
         let known = self.known;
-        for entry in entries.iter().filter(|entry| entry.revision > known) {
-            if let Some((event, object)) = shown(entry, &self.selection, self.renderer.kind()) {
-                self.event(event, &object, out);
+        let changes = entries.iter().filter(|entry| entry.revision > known);
+        let shown: Vec<_> = changes.filter_map(|entry| shown(entry, &self.selection, self.renderer.kind())).collect();
+        let mut out = Vec::new();
+        match shown.as_slice() {
+            [] => return None,
+            [(event, object)] if self.renderer.is_stored_form() => {
+                let server = Arc::clone(&self.server);
+                let write = || {
+                    self.event(event, object, &mut out);
+                    out
+                };
+                return Some(server.rendered.event(object.header.revision, event, write));
             }
+            many => many.iter().for_each(|(event, object)| self.event(event, object, &mut out)),
         }
+        Some(out.into())
     }
 
     fn event(&mut self, event: &str, object: &Object, out: &mut Vec<u8>) {
