@@ -5,8 +5,11 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use api::Change;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::json;
+use server::auth::legacy_token;
 use server::config::Identity;
 use server::http::Tls;
 use server::{Config, Door, Server, User};
@@ -17,10 +20,12 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-/// A server that anonymous clients administer, and a home for kubectl.
+/// A server, an administrator, and a home for kubectl.
 struct Cluster {
     home: TempDir,
     address: SocketAddr,
+    /// An administrator's token.
+    token: String,
     stop: CancellationToken,
 }
 
@@ -30,15 +35,36 @@ impl Cluster {
         let config = Config::new(SocketAddr::from(([192, 0, 2, 1], 6443)));
         let server = Server::new(store, Arc::clone(kinds::schema::all()), config).unwrap();
         server.bootstrap().await.unwrap();
-        let binding = json!({
+        let door = Door::new(Arc::clone(&server));
+        let create = async |object| door.commit(&User::apiserver(), Change::Create(object)).await.unwrap();
+        create(json!({
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"namespace": "default", "name": "boss"},
+        }))
+        .await;
+        create(json!({
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "ClusterRoleBinding",
-            "metadata": {"name": "everybody"},
+            "metadata": {"name": "boss"},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "system:anonymous"}],
-        });
-        let door = Door::new(Arc::clone(&server));
-        door.commit(&User::apiserver(), Change::Create(binding)).await.unwrap();
+            "subjects": [{"kind": "ServiceAccount", "namespace": "default", "name": "boss"}],
+        }))
+        .await;
+        let data = legacy_token(&server.auth, &door.view(), "default", "boss", "boss").unwrap();
+        create(json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "namespace": "default",
+                "name": "boss",
+                "annotations": {"kubernetes.io/service-account.name": "boss"},
+            },
+            "type": "kubernetes.io/service-account-token",
+            "data": {"token": data},
+        }))
+        .await;
+        let token = String::from_utf8(STANDARD.decode(data).unwrap()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let stopped = stop.clone();
@@ -47,14 +73,19 @@ impl Cluster {
         let identity = Identity { certificate: cert.pem(), key: signing_key.serialize_pem() };
         let tls = Tls::new(&identity, &cert.pem()).unwrap();
         tokio::spawn(async move { server.serve(vec![listener], Some(tls), stopped).await });
-        Self { home: tempfile::tempdir().unwrap(), address, stop }
+        Self { home: tempfile::tempdir().unwrap(), address, token, stop }
     }
 
-    /// Standard output and standard error of a command.
+    /// Standard output and standard error of a command of the administrator.
     async fn kubectl(&self, arguments: &str, input: &str) -> String {
+        self.kubectl_as(&self.token, arguments, input).await
+    }
+
+    async fn kubectl_as(&self, token: &str, arguments: &str, input: &str) -> String {
         let mut child = Command::new("kubectl")
             .arg(format!("--server=https://{}", self.address))
             .arg("--insecure-skip-tls-verify")
+            .arg(format!("--token={token}"))
             .args(arguments.split(' '))
             .env("HOME", self.home.path())
             .env("KUBECONFIG", self.home.path().join("none"))
@@ -97,7 +128,7 @@ const CASES: &[(&str, &[&str])] = &[
     ("explain deploy", &["GROUP:      apps", "KIND:       Deployment", "<DeploymentSpec>"]),
     ("explain hpa --api-version=autoscaling/v1", &["VERSION:    v1", "HorizontalPodAutoscalerSpec"]),
     ("explain pods.nothing", &["field \"nothing\" does not exist"]),
-    ("auth whoami", &["system:anonymous", "[system:unauthenticated]"]),
+    ("auth whoami", &["system:serviceaccount:default:boss", "system:serviceaccounts:default"]),
     ("auth can-i create pods/exec", &["yes"]),
     ("auth can-i list secrets --as=jane", &["no"]),
     ("auth can-i get /version --as=jane --as-group=system:authenticated", &["yes"]),
@@ -167,11 +198,11 @@ async fn a_token_is_who_it_was_made_for() {
     let cluster = Cluster::start().await;
     cluster.kubectl("create serviceaccount bob", "").await;
     let token = cluster.kubectl("create token bob", "").await;
-    let who = cluster.kubectl(&format!("auth whoami --token={}", token.trim()), "").await;
+    let who = cluster.kubectl_as(token.trim(), "auth whoami", "").await;
     assert!(who.contains("system:serviceaccount:default:bob"), "{who}");
-    let who = cluster.kubectl(&format!("auth whoami --token={}x", token.trim()), "").await;
+    let who = cluster.kubectl_as(&format!("{}x", token.trim()), "auth whoami", "").await;
     assert!(who.contains("You must be logged in to the server"), "{who}");
     cluster.kubectl("delete serviceaccount bob", "").await;
-    let who = cluster.kubectl(&format!("auth whoami --token={}", token.trim()), "").await;
+    let who = cluster.kubectl_as(token.trim(), "auth whoami", "").await;
     assert!(who.contains("You must be logged in to the server"), "{who}");
 }

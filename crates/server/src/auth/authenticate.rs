@@ -30,10 +30,12 @@ pub async fn authenticate(server: &Server, parts: &http::request::Parts, peer: &
             let audiences = [server.config.tokens.issuer.as_str()];
             let tokens = &server.auth.tokens;
             let verified = tokens.authenticate(&server.store.view(), &token, &audiences, Timestamp::now());
-            verified.map_err(|why| {
-                tracing::debug!(%why, "bearer token refused");
-                unauthorized()
-            })?.user
+            verified
+                .map_err(|why| {
+                    tracing::debug!(%why, "bearer token refused");
+                    unauthorized()
+                })?
+                .user
         }
     };
     impersonate::apply(server, &parts.headers, user)
@@ -53,7 +55,8 @@ fn certified_user(certificate: &CertificateDer<'static>) -> Option<User> {
     let mut user = User::new(name, groups.chain(["system:authenticated"]));
     let fingerprint: String =
         digest::digest(&digest::SHA256, certificate).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    user.extra.insert("authentication.kubernetes.io/credential-id".to_owned(), vec![format!("X509SHA256={fingerprint}")]);
+    user.extra
+        .insert("authentication.kubernetes.io/credential-id".to_owned(), vec![format!("X509SHA256={fingerprint}")]);
     (!name.is_empty()).then_some(user)
 }
 
@@ -65,7 +68,8 @@ fn bearer(headers: &http::HeaderMap) -> Option<String> {
     });
     header.or_else(|| {
         let protocols = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
-        let encoded = protocols.flat_map(|value| value.split(',')).find_map(|one| one.trim().strip_prefix(BEARER_PROTOCOL))?;
+        let encoded =
+            protocols.flat_map(|value| value.split(',')).find_map(|one| one.trim().strip_prefix(BEARER_PROTOCOL))?;
         String::from_utf8(URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()
     })
 }
@@ -97,6 +101,9 @@ mod tests {
         params.distinguished_name.push(rcgen::DnType::OrganizationName, "dev");
         let key = rcgen::KeyPair::generate().unwrap();
         let user = certified_user(params.self_signed(&key).unwrap().der()).unwrap();
-        assert_eq!((user.name.as_str(), user.groups.as_slice()), ("jane", ["dev".into(), "system:authenticated".into()].as_slice()));
+        assert_eq!(
+            (user.name.as_str(), user.groups.as_slice()),
+            ("jane", ["dev".into(), "system:authenticated".into()].as_slice())
+        );
     }
 }

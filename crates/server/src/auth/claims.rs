@@ -158,7 +158,9 @@ fn alive(what: &str, bound: &Reference, found: Option<&ObjectMeta>, now: Timesta
     let why = match found {
         None => "is gone",
         Some(meta) if meta.uid.as_deref() != Some(&bound.uid) => "is another one",
-        Some(meta) if meta.deletion_timestamp.as_ref().is_some_and(|at| at.0 + DELETION_LEEWAY < now) => "is being deleted",
+        Some(meta) if meta.deletion_timestamp.as_ref().is_some_and(|at| at.0 + DELETION_LEEWAY < now) => {
+            "is being deleted"
+        }
         Some(_) => return Ok(()),
     };
     Err(TokenError::Invalidated(format!("{what} {:?} {why}", bound.name)))

@@ -30,7 +30,8 @@ pub fn check(
     if attributes.group != GROUP || !attributes.subresource.is_empty() || user.in_group("system:masters") {
         return Ok(());
     }
-    let granting = Granting { state, view, user, attributes, name: new["metadata"]["name"].as_str().unwrap_or_default() };
+    let granting =
+        Granting { state, view, user, attributes, name: new["metadata"]["name"].as_str().unwrap_or_default() };
     let same = |field: &str| old.is_some_and(|old| old[field] == new[field]);
     match attributes.resource.as_str() {
         "roles" | "clusterroles" if same("rules") && same("aggregationRule") => Ok(()),
@@ -59,9 +60,9 @@ impl Granting<'_> {
             let all = Rule { verbs: everything.clone(), urls: everything.clone(), ..Rule::default() };
             let all_resources = Rule { groups: everything.clone(), resources: everything, ..all.clone() };
             let all_resources = Rule { urls: Vec::new(), ..all_resources };
-            return self.held(&[all_resources, all]).map_err(|_| {
-                self.refusal("must have cluster-admin privileges to use the aggregationRule")
-            });
+            return self
+                .held(&[all_resources, all])
+                .map_err(|_| self.refusal("must have cluster-admin privileges to use the aggregationRule"));
         }
         let rules = Vec::<PolicyRule>::deserialize(&new["rules"]).unwrap_or_default();
         let rules: Vec<Rule> = rules.iter().map(Rule::from).collect();
@@ -77,7 +78,9 @@ impl Granting<'_> {
         let index = self.state.rbac.index(self.view);
         match index.role(&self.attributes.namespace, &role) {
             Ok(rules) => self.held(rules),
-            Err(why) => Err(Status::not_found(GROUP, plural, &role.name)).map_err(|status| Status { message: why, ..status }),
+            Err(why) => {
+                Err(Status::not_found(GROUP, plural, &role.name)).map_err(|status| Status { message: why, ..status })
+            }
         }
     }
 

@@ -45,7 +45,11 @@ impl Wanted {
         }
         if user.name.is_empty() {
             let nothing = user.uid.is_empty() && user.extra.is_empty() && groups.is_empty();
-            return if nothing { Ok(None) } else { Err(Status::bad_request("impersonation without a user: Impersonate-User must be set too")) };
+            return if nothing {
+                Ok(None)
+            } else {
+                Err(Status::bad_request("impersonation without a user: Impersonate-User must be set too"))
+            };
         }
         user.groups = groups.clone();
         add_implied_groups(&mut user);
@@ -118,7 +122,8 @@ mod tests {
         ])
         .unwrap()
         .unwrap();
-        let asked: Vec<String> = wanted.asked().iter().map(|one| format!("{} {}", one.resource_and_sub(), one.name)).collect();
+        let asked: Vec<String> =
+            wanted.asked().iter().map(|one| format!("{} {}", one.resource_and_sub(), one.name)).collect();
         assert_eq!(asked, ["users jane", "groups dev", "groups ops", "userextras/acme.com/project x", "uids 7"]);
         assert_eq!(wanted.user.groups, ["dev", "ops", "system:authenticated"]);
     }
@@ -126,9 +131,15 @@ mod tests {
     #[test]
     fn a_service_account_keeps_its_groups() {
         let wanted = read(&[("Impersonate-User", "system:serviceaccount:shop:till")]).unwrap().unwrap();
-        assert_eq!(wanted.user.groups, ["system:serviceaccounts", "system:serviceaccounts:shop", "system:authenticated"]);
+        assert_eq!(
+            wanted.user.groups,
+            ["system:serviceaccounts", "system:serviceaccounts:shop", "system:authenticated"]
+        );
         let asked = wanted.asked();
-        assert_eq!((asked[0].resource.as_str(), asked[0].namespace.as_str(), asked[0].name.as_str()), ("serviceaccounts", "shop", "till"));
+        assert_eq!(
+            (asked[0].resource.as_str(), asked[0].namespace.as_str(), asked[0].name.as_str()),
+            ("serviceaccounts", "shop", "till")
+        );
     }
 
     #[test]

@@ -95,7 +95,8 @@ pub fn decide(state: &State, view: &View, user: &User, attributes: &Attributes) 
     let by_rbac = state.rbac.index(view).decide(user, attributes);
     match by_node {
         Some(node) if !by_rbac.allowed && !node.reason.is_empty() => {
-            let reasons: Vec<String> = [node.reason, by_rbac.reason].into_iter().filter(|one| !one.is_empty()).collect();
+            let reasons: Vec<String> =
+                [node.reason, by_rbac.reason].into_iter().filter(|one| !one.is_empty()).collect();
             Decision::no(reasons.join(", "))
         }
         _ => by_rbac,

@@ -185,7 +185,8 @@ fn refers(pod: &Pod, spec: &PodSpec, resource: &str, name: &str) -> bool {
         }),
         "resourceclaims" => {
             let statuses = pod.status.iter().flat_map(|status| status.resource_claim_statuses.iter().flatten());
-            let named = spec.resource_claims.iter().flatten().any(|one| one.resource_claim_name.as_deref() == Some(name));
+            let named =
+                spec.resource_claims.iter().flatten().any(|one| one.resource_claim_name.as_deref() == Some(name));
             named || statuses.into_iter().any(|one| one.resource_claim_name.as_deref() == Some(name))
         }
         "secrets" => {

@@ -52,9 +52,7 @@ impl Asked<'_> {
             (AUTHORIZATION, "subjectaccessreviews") => {
                 ("SubjectAccessReview", self.access("SubjectAccessReview", &question)?)
             }
-            (AUTHORIZATION, "localsubjectaccessreviews") => {
-                ("LocalSubjectAccessReview", self.local_access(&question)?)
-            }
+            (AUTHORIZATION, "localsubjectaccessreviews") => ("LocalSubjectAccessReview", self.local_access(&question)?),
             (AUTHORIZATION, "selfsubjectrulesreviews") => ("SelfSubjectRulesReview", self.rules(&question)?),
             (group, _) => return Err(Status::not_found(group, resource, "")),
         };

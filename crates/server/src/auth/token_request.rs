@@ -165,7 +165,11 @@ fn only_for_own_pods(view: &View, user: &User, place: &Place<'_>, bound: &Value)
     let refuse = |why: &str| Err(forbidden::about("", "serviceaccounts", place.name, why));
     let Some(pod) = bound["pod"]["name"].as_str() else { return refuse("node requested token not bound to a pod") };
     let runs_on = view.get::<Pod>(place.namespace, pod).and_then(|pod| pod.spec.as_ref()?.node_name.as_deref());
-    if runs_on == Some(node) { Ok(()) } else { refuse("node requested token bound to a pod scheduled on a different node") }
+    if runs_on == Some(node) {
+        Ok(())
+    } else {
+        refuse("node requested token bound to a pod scheduled on a different node")
+    }
 }
 
 /// The value of `token` of a Secret of type `kubernetes.io/service-account-token`, for the controller that fills
@@ -173,7 +177,13 @@ fn only_for_own_pods(view: &View, user: &User, place: &Place<'_>, bound: &Value)
 ///
 /// # Errors
 /// When there is no such service account.
-pub fn legacy_token(state: &State, view: &View, namespace: &str, account: &str, secret: &str) -> Result<String, Status> {
+pub fn legacy_token(
+    state: &State,
+    view: &View,
+    namespace: &str,
+    account: &str,
+    secret: &str,
+) -> Result<String, Status> {
     let found = view
         .get::<ServiceAccount>(namespace, account)
         .ok_or_else(|| Status::not_found("", "serviceaccounts", account))?;

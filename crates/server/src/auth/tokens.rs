@@ -12,7 +12,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use ring::digest;
 use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -141,8 +143,11 @@ impl Tokens {
         if claims.expires()? < now || claims.not_before()? > now + leeway {
             return Err(TokenError::Expired);
         }
-        let fitting: Vec<String> =
-            audiences.iter().filter(|one| claims.aud.iter().any(|own| own == *one)).map(|one| (*one).to_owned()).collect();
+        let fitting: Vec<String> = audiences
+            .iter()
+            .filter(|one| claims.aud.iter().any(|own| own == *one))
+            .map(|one| (*one).to_owned())
+            .collect();
         if fitting.is_empty() {
             return Err(TokenError::Audience(claims.aud.clone(), owned(audiences)));
         }

@@ -46,7 +46,8 @@ impl Cached {
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
         let quoted = format!("\"{}\"", self.tag);
         let known = text(IF_NONE_MATCH).split(',').any(|tag| tag.trim().trim_start_matches("W/") == quoted);
-        let gzip = text(ACCEPT_ENCODING).split(',').any(|one| one.split(';').next().is_some_and(|it| it.trim() == "gzip"));
+        let gzip =
+            text(ACCEPT_ENCODING).split(',').any(|one| one.split(';').next().is_some_and(|it| it.trim() == "gzip"));
         let mut response = if known {
             Response::bytes(StatusCode::NOT_MODIFIED, self.content_type, Bytes::new())
         } else if self.packed && !gzip {

@@ -7,8 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::Server;
 
 /// Verbs that are counted by name; the rest is `OTHER`, so that clients can't make series.
-const VERBS: [&str; 9] =
-    ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "OTHER"];
+const VERBS: [&str; 9] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "OTHER"];
 
 /// Counts requests by verb and code.
 #[derive(Default)]
@@ -29,7 +28,11 @@ impl Metrics {
         let mut out = String::new();
         head(&mut out, "apiserver_request_total", "counter", "Answered requests by verb and HTTP code.");
         for ((verb, code), n) in &*self.requests.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _ = writeln!(out, "apiserver_request_total{{code=\"{code}\",verb=\"{}\"}} {n}", VERBS[*verb].to_uppercase());
+            let _ = writeln!(
+                out,
+                "apiserver_request_total{{code=\"{code}\",verb=\"{}\"}} {n}",
+                VERBS[*verb].to_uppercase()
+            );
         }
         let view = server.store.view();
         head(&mut out, "apiserver_storage_objects", "gauge", "Stored objects by resource.");

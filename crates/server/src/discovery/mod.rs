@@ -4,9 +4,9 @@
 //! are, OpenAPI documents compressed.
 
 mod aggregated;
+mod cached;
 #[cfg(test)]
 mod cases;
-mod cached;
 mod health;
 mod legacy;
 mod metrics;
@@ -116,10 +116,13 @@ fn root(server: &Server, request: &Request, which: &str) -> Response {
     let state = &server.discovery;
     let groups = state.groups(server);
     let Some(content_type) = aggregated::wanted(&accepted(&request.headers)) else {
-        return Response::json(StatusCode::OK, &match which {
-            "api" => legacy::api_versions(groups, &server.config.advertise.to_string()),
-            _ => legacy::group_list(groups),
-        });
+        return Response::json(
+            StatusCode::OK,
+            &match which {
+                "api" => legacy::api_versions(groups, &server.config.advertise.to_string()),
+                _ => legacy::group_list(groups),
+            },
+        );
     };
     let answer = state.kept(format!("{which} {content_type}"), || {
         let wanted = groups.iter().filter(|group| group.name.is_empty() == (which == "api"));

@@ -110,17 +110,15 @@ fn first_port(pod: &Pod) -> Option<u16> {
 
 fn service(view: &View, namespace: &str, named: &Named<'_>) -> Result<Target, Status> {
     let unavailable = |message: String| Status::new(Reason::ServiceUnavailable, message);
-    let service = view
-        .get::<Service>(namespace, named.name)
-        .ok_or_else(|| Status::not_found("", "services", named.name))?;
+    let service =
+        view.get::<Service>(namespace, named.name).ok_or_else(|| Status::not_found("", "services", named.name))?;
     let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
     let port = match named.port {
         "" => ports.first(),
         text => ports.iter().find(|port| port.name.as_deref() == Some(text) || port.port.to_string() == text),
     };
-    let port = port.ok_or_else(|| {
-        unavailable(format!("no service port {:?} found for service {:?}", named.port, named.name))
-    })?;
+    let port = port
+        .ok_or_else(|| unavailable(format!("no service port {:?} found for service {:?}", named.port, named.name)))?;
     let name = port.name.as_deref().unwrap_or_default();
     let mut ready: Vec<(String, u16)> = Vec::new();
     let slices = view.list_in::<EndpointSlice>(namespace).filter(|slice| {
@@ -134,9 +132,10 @@ fn service(view: &View, namespace: &str, named: &Named<'_>) -> Result<Target, St
             _ => port.port,
         };
         let Ok(number) = u16::try_from(number) else { continue };
-        let usable = slice.endpoints.iter().flatten().filter(|endpoint| {
-            endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true)
-        });
+        let usable =
+            slice.endpoints.iter().flatten().filter(|endpoint| {
+                endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true)
+            });
         ready.extend(usable.flat_map(|endpoint| endpoint.addresses.iter().map(|address| (address.clone(), number))));
     }
     let (host, port) = ready

@@ -163,9 +163,7 @@ mod cases {
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
         let parse = |(name, value): &(&str, &str)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
-        let mut headers = HeaderMap::new();
-        pairs.iter().map(parse).for_each(|(name, value): (HeaderName, HeaderValue)| drop(headers.append(name, value)));
-        headers
+        pairs.iter().map(parse).collect()
     }
 
     #[test]
@@ -194,7 +192,10 @@ mod cases {
         ]);
         assert_eq!(upgrade_type(&given), Some("websocket"));
         let sent = outgoing_headers(&given, true);
-        assert_eq!((&sent[CONNECTION], &sent[UPGRADE]), (&HeaderValue::from_static("Upgrade"), &HeaderValue::from_static("websocket")));
+        assert_eq!(
+            (&sent[CONNECTION], &sent[UPGRADE]),
+            (&HeaderValue::from_static("Upgrade"), &HeaderValue::from_static("websocket"))
+        );
         assert_eq!(sent[SEC_WEBSOCKET_PROTOCOL], "v5.channel.k8s.io");
         assert!(sent.contains_key("sec-websocket-key"));
         assert_eq!(upgrade_type(&headers(&[("upgrade", "websocket")])), None);

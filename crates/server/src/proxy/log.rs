@@ -68,9 +68,9 @@ fn check(name: &str, query: &Query) -> Result<(), Status> {
     let mut errors = FieldErrors::default();
     let mut number = |field: &str, least: i64, rule: &str| {
         let Some(text) = query.text(field) else { return Ok(()) };
-        let value: i64 = text.parse().map_err(|_| {
-            Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
-        })?;
+        let value: i64 = text
+            .parse()
+            .map_err(|_| Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))?;
         if value < least {
             errors.invalid(&Path::new(field), value, rule);
         }
@@ -82,7 +82,8 @@ fn check(name: &str, query: &Query) -> Result<(), Status> {
     if let Some(time) = query.text("sinceTime") {
         time.parse::<Timestamp>().map_err(|why| Status::bad_request(format!("sinceTime {time:?}: {why}")))?;
         if query.text("sinceSeconds").is_some() {
-            errors.forbidden(&Path::new("sinceSeconds"), "at most one of `sinceTime` or `sinceSeconds` may be specified");
+            errors
+                .forbidden(&Path::new("sinceSeconds"), "at most one of `sinceTime` or `sinceSeconds` may be specified");
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(Status::invalid("", "PodLogOptions", name, &errors)) }
@@ -91,7 +92,8 @@ fn check(name: &str, query: &Query) -> Result<(), Status> {
 /// A kubelet's refusal as a `Status`.
 async fn complaint(name: &str, answer: http::Response<hyper::body::Incoming>) -> Status {
     let code = answer.status();
-    let body = Limited::new(answer.into_body(), COMPLAINT).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body =
+        Limited::new(answer.into_body(), COMPLAINT).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let text = String::from_utf8_lossy(&body).trim().to_owned();
     match code {
         StatusCode::BAD_REQUEST => Status::bad_request(text),

@@ -36,8 +36,8 @@ pub async fn handle(server: &Arc<Server>, request: Request) -> Result<Response, 
             stream_path(verb, attributes, container, &request.query)
         }
     };
-    let node = container::node(pod)
-        .ok_or_else(|| Status::bad_request(format!("pod {name} does not have a host assigned")))?;
+    let node =
+        container::node(pod).ok_or_else(|| Status::bad_request(format!("pod {name} does not have a host assigned")))?;
     if forward::upgrade_type(&request.headers).is_none() || request.upgrade.is_none() {
         return Err(Status::bad_request("Upgrade request required"));
     }
@@ -46,11 +46,8 @@ pub async fn handle(server: &Arc<Server>, request: Request) -> Result<Response, 
 }
 
 fn stream_path(verb: &str, attributes: &Attributes, container: &str, query: &Query) -> String {
-    let mut parameters: Vec<String> = STREAMS
-        .iter()
-        .filter(|(name, _)| query.flag(name))
-        .map(|(_, kubelet)| format!("{kubelet}=1"))
-        .collect();
+    let mut parameters: Vec<String> =
+        STREAMS.iter().filter(|(name, _)| query.flag(name)).map(|(_, kubelet)| format!("{kubelet}=1")).collect();
     if verb == "exec" {
         let words = query.all("command");
         parameters.extend(words.map(|word| format!("command={}", utf8_percent_encode(word, NON_ALPHANUMERIC))));
@@ -60,7 +57,8 @@ fn stream_path(verb: &str, attributes: &Attributes, container: &str, query: &Que
 
 fn port_forward_path(attributes: &Attributes, query: &Query) -> String {
     let ports = query.all("ports").flat_map(|ports| ports.split(','));
-    let ports: Vec<String> = ports.map(|port| format!("port={}", utf8_percent_encode(port, NON_ALPHANUMERIC))).collect();
+    let ports: Vec<String> =
+        ports.map(|port| format!("port={}", utf8_percent_encode(port, NON_ALPHANUMERIC))).collect();
     let separator = if ports.is_empty() { "" } else { "?" };
     format!("/portForward/{}/{}{separator}{}", attributes.namespace, attributes.name, ports.join("&"))
 }
@@ -79,6 +77,9 @@ mod cases {
         );
         assert_eq!(stream_path("attach", &attributes, "app", &query), "/attach/shop/web/app?input=1&output=1&tty=1");
         assert_eq!(port_forward_path(&attributes, &Query::parse("")), "/portForward/shop/web");
-        assert_eq!(port_forward_path(&attributes, &Query::parse("ports=80,81")), "/portForward/shop/web?port=80&port=81");
+        assert_eq!(
+            port_forward_path(&attributes, &Query::parse("ports=80,81")),
+            "/portForward/shop/web?port=80&port=81"
+        );
     }
 }

@@ -52,7 +52,10 @@ async fn answer(mut request: http::Request<hyper::body::Incoming>) -> Result<Res
         return Ok(full(StatusCode::UNAUTHORIZED, "got the client's credentials".to_owned()));
     }
     if asked.contains("/waiting") {
-        return Ok(full(StatusCode::BAD_REQUEST, "container \"waiting\" in pod \"web\" is waiting to start".to_owned()));
+        return Ok(full(
+            StatusCode::BAD_REQUEST,
+            "container \"waiting\" in pod \"web\" is waiting to start".to_owned(),
+        ));
     }
     if !request.headers().contains_key("upgrade") {
         return Ok(full(StatusCode::OK, asked));
@@ -152,7 +155,8 @@ impl World {
             "kind": "Service",
             "metadata": {"namespace": "shop", "name": "front"},
             "spec": {"ports": [{"name": "http", "port": 80}]},
-        })).await;
+        }))
+        .await;
         self.allow(&["*"]).await;
     }
 
@@ -161,13 +165,15 @@ impl World {
             "kind": "ClusterRole",
             "metadata": {"name": "all"},
             "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": verbs}],
-        })).await;
+        }))
+        .await;
         self.put(json!({
             "kind": "ClusterRoleBinding",
             "metadata": {"name": "all"},
             "roleRef": {"kind": "ClusterRole", "name": "all"},
             "subjects": [{"kind": "User", "name": "system:anonymous"}],
-        })).await;
+        }))
+        .await;
     }
 
     async fn put(&self, object: Value) {

@@ -119,7 +119,12 @@ const SCHEDULER: &[Grant] = &[
     On("create", "coordination.k8s.io", "leases"),
     Named("get list update watch", "coordination.k8s.io", "leases", "kube-scheduler"),
     On("create", "coordination.k8s.io", "leasecandidates"),
-    Named("delete deletecollection get list patch update watch", "coordination.k8s.io", "leasecandidates", "kube-scheduler"),
+    Named(
+        "delete deletecollection get list patch update watch",
+        "coordination.k8s.io",
+        "leasecandidates",
+        "kube-scheduler",
+    ),
     On(READ, "core", "nodes"),
     On("delete get list watch", "core", "pods"),
     On("create", "core", "bindings pods/binding"),
@@ -177,7 +182,8 @@ const PROXIER: &[Grant] = &[
     On(READ, "networking.k8s.io", "servicecidrs"),
 ];
 
-const MONITORING: &[Grant] = &[Urls("get", "/healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/*")];
+const MONITORING: &[Grant] =
+    &[Urls("get", "/healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/*")];
 
 const DISCOVERY: &[Grant] =
     &[Urls("get", "/api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version /version/")];
@@ -237,7 +243,10 @@ pub const ROLES: &[Facts] = &[
     ),
     Facts::new(
         "system:auth-delegator",
-        &[On("create", "authentication.k8s.io", "tokenreviews"), On("create", "authorization.k8s.io", "subjectaccessreviews")],
+        &[
+            On("create", "authentication.k8s.io", "tokenreviews"),
+            On("create", "authorization.k8s.io", "subjectaccessreviews"),
+        ],
         "",
     ),
     Facts::new(
@@ -285,7 +294,10 @@ pub const ROLES: &[Facts] = &[
     ),
     Facts::new(
         "system:service-account-issuer-discovery",
-        &[Urls("get", "/.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/")],
+        &[Urls(
+            "get",
+            "/.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/",
+        )],
         "group:system:serviceaccounts",
     ),
     Facts::new(

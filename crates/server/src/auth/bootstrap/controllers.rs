@@ -166,11 +166,8 @@ const VOLUME_BINDER: &[Grant] = &[
     On("watch", "core", "events"),
 ];
 
-const POD_GC: &[Grant] = &[
-    On("delete list watch", "core", "pods"),
-    On(READ, "core", "nodes"),
-    On("patch", "core", "pods/status"),
-];
+const POD_GC: &[Grant] =
+    &[On("delete list watch", "core", "pods"), On(READ, "core", "nodes"), On("patch", "core", "pods/status")];
 
 const REPLICA_SET: &[Grant] = &[
     On("get list update watch", "apps extensions", "replicasets"),
@@ -220,11 +217,7 @@ const STATEFUL_SET: &[Grant] = &[
 
 const CERTIFICATE: &[Grant] = &[
     On("delete get list watch", "certificates.k8s.io", "certificatesigningrequests"),
-    On(
-        "update",
-        "certificates.k8s.io",
-        "certificatesigningrequests/approval certificatesigningrequests/status",
-    ),
+    On("update", "certificates.k8s.io", "certificatesigningrequests/approval certificatesigningrequests/status"),
     Named("approve", "certificates.k8s.io", "signers", "kubernetes.io/kube-apiserver-client-kubelet"),
     Named(
         "sign",
@@ -298,7 +291,7 @@ pub const ROLES: &[Facts] = &[
             Events,
         ]
     ),
-    controller!("ttl-after-finished-controller", &[On("delete get list watch", "batch", "jobs"), Events]),
+    controller!("ttl-after-finished-controller" also "job-controller", &[On("delete get list watch", "batch", "jobs"), Events]),
     controller!("root-ca-cert-publisher", &[On("create update", "core", "configmaps"), Events]),
     controller!("kube-apiserver-serving-clustertrustbundle-publisher", TRUST_BUNDLE),
     controller!(

@@ -22,11 +22,21 @@ fn binding(kind: &str, namespace: &str, name: &str, role: &str, subject: Value) 
 fn world() -> api::View {
     let named = |kind: &str, name: &str| json!({"kind": kind, "name": name});
     view([
-        role("ClusterRole", "", "reader", json!([{"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get", "list"]}])),
+        role(
+            "ClusterRole",
+            "",
+            "reader",
+            json!([{"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get", "list"]}]),
+        ),
         role("ClusterRole", "", "scaler", json!([{"apiGroups": ["*"], "resources": ["*/scale"], "verbs": ["*"]}])),
         role("ClusterRole", "", "urls", json!([{"nonResourceURLs": ["/logs/*", "/metrics"], "verbs": ["get"]}])),
         role("ClusterRole", "", "everything", json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}])),
-        role("Role", "shop", "one-secret", json!([{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["till"], "verbs": ["get", "list"]}])),
+        role(
+            "Role",
+            "shop",
+            "one-secret",
+            json!([{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["till"], "verbs": ["get", "list"]}]),
+        ),
         json!({
             "kind": "ClusterRole",
             "metadata": {"name": "sum"},
@@ -44,7 +54,13 @@ fn world() -> api::View {
         binding("ClusterRoleBinding", "", "lost", "ClusterRole/gone", named("User", "lost")),
         binding("RoleBinding", "shop", "all", "ClusterRole/everything", named("User", "boss")),
         binding("RoleBinding", "shop", "till", "Role/one-secret", json!({"kind": "ServiceAccount", "name": "till"})),
-        binding("RoleBinding", "shop", "elsewhere", "ClusterRole/reader", json!({"kind": "ServiceAccount", "name": "spy", "namespace": "dark"})),
+        binding(
+            "RoleBinding",
+            "shop",
+            "elsewhere",
+            "ClusterRole/reader",
+            json!({"kind": "ServiceAccount", "name": "spy", "namespace": "dark"}),
+        ),
     ])
 }
 
@@ -95,11 +111,27 @@ fn rules_allow_what_they_say() {
 fn refusals_read_as_in_kubernetes() {
     let (state, view) = (state(), world());
     let cases = [
-        ("x", "list default/pods", r#"pods is forbidden: User "x" cannot list resource "pods" in API group "" in the namespace "default""#),
-        ("x", "get a/pods:log/b", r#"pods "b" is forbidden: User "x" cannot get resource "pods/log" in API group "" in the namespace "a""#),
-        ("x", "list -/deployments.apps", r#"deployments.apps is forbidden: User "x" cannot list resource "deployments" in API group "apps" at the cluster scope"#),
+        (
+            "x",
+            "list default/pods",
+            r#"pods is forbidden: User "x" cannot list resource "pods" in API group "" in the namespace "default""#,
+        ),
+        (
+            "x",
+            "get a/pods:log/b",
+            r#"pods "b" is forbidden: User "x" cannot get resource "pods/log" in API group "" in the namespace "a""#,
+        ),
+        (
+            "x",
+            "list -/deployments.apps",
+            r#"deployments.apps is forbidden: User "x" cannot list resource "deployments" in API group "apps" at the cluster scope"#,
+        ),
         ("x", "get /metrics", r#"forbidden: User "x" cannot get path "/metrics""#),
-        ("lost", "list -/nodes", r#"nodes is forbidden: User "lost" cannot list resource "nodes" in API group "" at the cluster scope: RBAC: clusterrole.rbac.authorization.k8s.io "gone" not found"#),
+        (
+            "lost",
+            "list -/nodes",
+            r#"nodes is forbidden: User "lost" cannot list resource "nodes" in API group "" at the cluster scope: RBAC: clusterrole.rbac.authorization.k8s.io "gone" not found"#,
+        ),
     ];
     for (who, what, text) in cases {
         assert_eq!(authorize(&state, &view, &user(who), &asked(what)).unwrap_err().message, text);
@@ -108,8 +140,12 @@ fn refusals_read_as_in_kubernetes() {
 
 #[test]
 fn a_yes_says_why() {
-    let decision = decide(&state(), &world(), &user("system:serviceaccount:shop:till"), &asked("get shop/secrets/till"));
-    assert_eq!(decision.reason, r#"RBAC: allowed by RoleBinding "till/shop" of Role "one-secret" to ServiceAccount "till/shop""#);
+    let decision =
+        decide(&state(), &world(), &user("system:serviceaccount:shop:till"), &asked("get shop/secrets/till"));
+    assert_eq!(
+        decision.reason,
+        r#"RBAC: allowed by RoleBinding "till/shop" of Role "one-secret" to ServiceAccount "till/shop""#
+    );
 }
 
 #[test]
@@ -117,7 +153,10 @@ fn a_new_binding_counts_at_once() {
     let (state, mut view) = (state(), world());
     let (who, what) = (user("new"), asked("list -/pods"));
     assert!(!decide(&state, &view, &who, &what).allowed);
-    add(&mut view, binding("ClusterRoleBinding", "", "new", "ClusterRole/reader", json!({"kind": "User", "name": "new"})));
+    add(
+        &mut view,
+        binding("ClusterRoleBinding", "", "new", "ClusterRole/reader", json!({"kind": "User", "name": "new"})),
+    );
     assert!(decide(&state, &view, &who, &what).allowed);
 }
 
@@ -131,13 +170,22 @@ fn nobody_grants_what_they_do_not_have() {
         json!([{"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "rolebindings"], "verbs": ["create", "bind"], "resourceNames": ["one-secret"]}]),
     );
     add(&mut view, writer);
-    add(&mut view, binding("ClusterRoleBinding", "", "writers", "ClusterRole/writer", json!({"kind": "Group", "name": "dev"})));
+    add(
+        &mut view,
+        binding("ClusterRoleBinding", "", "writers", "ClusterRole/writer", json!({"kind": "Group", "name": "dev"})),
+    );
     let who = user("jane dev");
-    let check = |what: &str, new: &Value, old: Option<&Value>| check_escalation(&state, &view, &who, &asked(what), new, old);
+    let check =
+        |what: &str, new: &Value, old: Option<&Value>| check_escalation(&state, &view, &who, &asked(what), new, old);
 
     let held = role("Role", "shop", "r", json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]));
     check("create shop/roles.rbac.authorization.k8s.io/r", &held, None).unwrap();
-    let more = role("Role", "shop", "r", json!([{"apiGroups": [""], "resources": ["pods", "secrets"], "verbs": ["get", "delete"]}]));
+    let more = role(
+        "Role",
+        "shop",
+        "r",
+        json!([{"apiGroups": [""], "resources": ["pods", "secrets"], "verbs": ["get", "delete"]}]),
+    );
     let refused = check("create shop/roles.rbac.authorization.k8s.io/r", &more, None).unwrap_err();
     assert_eq!(
         refused.message,

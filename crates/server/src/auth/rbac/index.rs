@@ -107,9 +107,7 @@ impl Index {
         } else {
             self.roles.get(&(namespace.to_owned(), role.name.clone()))
         };
-        found.ok_or_else(|| {
-            format!("{}.rbac.authorization.k8s.io {:?} not found", role.kind.to_lowercase(), role.name)
-        })
+        found.ok_or_else(|| format!("{}.rbac.authorization.k8s.io {:?} not found", role.kind.to_lowercase(), role.name))
     }
 
     /// What a user has: cluster-wide, and in one namespace unless that is empty.
@@ -158,19 +156,23 @@ fn cluster_roles(view: &View) -> HashMap<String, Rules> {
     roles.iter().map(|role| (role.metadata.name.clone().unwrap_or_default(), rules(role))).collect()
 }
 
-/// Adds a role's rules and those of the roles that it selects; `seen` ends cycles.
+/// Adds a role's rules; those of an aggregated role are the rules of the roles that it selects, whatever it lists
+/// itself. `seen` ends cycles.
 fn collect<'a>(role: &'a ClusterRole, all: &[&'a ClusterRole], seen: &mut Vec<&'a str>, rules: &mut Vec<Rule>) {
     let name = role.metadata.name.as_deref().unwrap_or_default();
     if seen.contains(&name) {
         return;
     }
     seen.push(name);
-    for rule in role.rules.iter().flatten().map(Rule::from) {
-        if !rules.contains(&rule) {
-            rules.push(rule);
+    let Some(aggregation) = &role.aggregation_rule else {
+        for rule in role.rules.iter().flatten().map(Rule::from) {
+            if !rules.contains(&rule) {
+                rules.push(rule);
+            }
         }
-    }
-    let selectors = role.aggregation_rule.iter().flat_map(|rule| rule.cluster_role_selectors.iter().flatten());
+        return;
+    };
+    let selectors = aggregation.cluster_role_selectors.iter().flatten();
     for selector in selectors.filter_map(|selector| LabelSelector::from_object(selector).ok()) {
         for selected in all.iter().filter(|other| selector.matches_map(other.metadata.labels.as_ref())) {
             collect(selected, all, seen, rules);

@@ -1,8 +1,8 @@
 //! Role-based access control: roles, bindings, and the index over them.
 //!
 //! The index is built from one view and kept until a role or a binding changes; a decision then costs a few map
-//! look-ups and the rules of the roles that the user has. An aggregated ClusterRole's rules are those that it lists
-//! and those that it selects, so a decision does not wait for the controller that writes them down.
+//! look-ups and the rules of the roles that the user has. An aggregated ClusterRole's rules are those of the
+//! roles that it selects, so a decision does not wait for the controller that writes them down.
 
 mod index;
 mod rule;

@@ -55,7 +55,8 @@ impl Rule {
             for url in &self.urls {
                 parts.push(Self { verbs: verbs.clone(), urls: vec![url.clone()], ..Self::default() });
             }
-            for (group, resource) in self.groups.iter().flat_map(|group| self.resources.iter().map(move |one| (group, one)))
+            for (group, resource) in
+                self.groups.iter().flat_map(|group| self.resources.iter().map(move |one| (group, one)))
             {
                 let part = Self {
                     verbs: verbs.clone(),

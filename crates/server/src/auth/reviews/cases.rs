@@ -1,8 +1,8 @@
 //! Questions and their answers.
 
 use super::*;
-use crate::auth::world::{asked, state, user, view};
 use crate::auth::bootstrap_roles;
+use crate::auth::world::{asked, state, user, view};
 
 fn answer(who: &str, resource: &str, question: Value) -> Result<Value, Status> {
     let state = state();

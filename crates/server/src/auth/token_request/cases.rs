@@ -53,12 +53,12 @@ fn a_token_is_its_service_account() {
     let verified = state.tokens.authenticate(&view, &token, &[ISSUER], later(1)).unwrap();
     assert_eq!(verified.user.name, "system:serviceaccount:shop:till");
     assert_eq!(verified.user.uid, "sa-1");
-    assert_eq!(
-        verified.user.groups,
-        ["system:serviceaccounts", "system:serviceaccounts:shop", "system:authenticated"]
-    );
+    assert_eq!(verified.user.groups, ["system:serviceaccounts", "system:serviceaccounts:shop", "system:authenticated"]);
     let extra = |key: &str| verified.user.extra[&format!("authentication.kubernetes.io/{key}")].join(",");
-    assert_eq!([extra("pod-name"), extra("pod-uid"), extra("node-name"), extra("node-uid")], ["web", "pod-1", "one", "node-1"]);
+    assert_eq!(
+        [extra("pod-name"), extra("pod-uid"), extra("node-name"), extra("node-uid")],
+        ["web", "pod-1", "one", "node-1"]
+    );
     assert!(extra("credential-id").starts_with("JTI="));
 }
 
@@ -143,9 +143,15 @@ fn a_token_in_a_secret_lives_as_long_as_the_secret() {
     let token = String::from_utf8(base64::engine::general_purpose::STANDARD.decode(&data).unwrap()).unwrap();
     let check = |view: &View| state.tokens.authenticate(view, &token, &[ISSUER], now()).map(|found| found.user.name);
     assert!(check(&view).is_err());
-    add(&mut view, json!({"kind": "Secret", "metadata": {"namespace": "shop", "name": "till-token"}, "data": {"token": data}}));
+    add(
+        &mut view,
+        json!({"kind": "Secret", "metadata": {"namespace": "shop", "name": "till-token"}, "data": {"token": data}}),
+    );
     assert_eq!(check(&view).unwrap(), "system:serviceaccount:shop:till");
-    add(&mut view, json!({"kind": "Secret", "metadata": {"namespace": "shop", "name": "till-token"}, "data": {"token": ""}}));
+    add(
+        &mut view,
+        json!({"kind": "Secret", "metadata": {"namespace": "shop", "name": "till-token"}, "data": {"token": ""}}),
+    );
     assert!(check(&view).is_err());
 }
 
@@ -171,7 +177,8 @@ fn requests_that_make_no_sense_are_refused() {
 #[test]
 fn a_node_asks_only_for_its_own_pods() {
     let (state, view) = (state(), world());
-    let ask = |node: &str, spec: Value| request(&state, &view, &format!("system:node:{node} system:nodes"), spec).is_ok();
+    let ask =
+        |node: &str, spec: Value| request(&state, &view, &format!("system:node:{node} system:nodes"), spec).is_ok();
     assert!(ask("one", bound_to("Pod", "web")));
     assert!(!ask("two", bound_to("Pod", "web")));
     assert!(!ask("one", json!({})));

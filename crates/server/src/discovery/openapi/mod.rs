@@ -131,9 +131,8 @@ pub fn v2(server: &Server, headers: &HeaderMap) -> Result<Option<Response>, Stat
                            application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
             return Err(Status::new(Reason::NotAcceptable, message));
         }
-        Some(media) if V2_PROTOBUF.contains(&media) => {
-            state.document("v2 protobuf", || Cached::new(V2_PROTOBUF[0], protobuf::encode(&document_v2(server, groups))))
-        }
+        Some(media) if V2_PROTOBUF.contains(&media) => state
+            .document("v2 protobuf", || Cached::new(V2_PROTOBUF[0], protobuf::encode(&document_v2(server, groups)))),
         Some(_) => state.document("v2", || Cached::json("application/json", &document_v2(server, groups))),
     };
     Ok(Some(document.answer(headers, "Accept")))
@@ -160,9 +159,8 @@ pub fn v3(server: &Server, path: &str, query: &Query, headers: &HeaderMap) -> Op
         return Some(moved);
     }
     let version = versions(server).find(|version| version.path() == path)?;
-    let document = server.discovery.openapi.document(path, || {
-        Cached::json("application/json", &document_v3(server, version))
-    });
+    let document =
+        server.discovery.openapi.document(path, || Cached::json("application/json", &document_v3(server, version)));
     let mut response = document.answer(headers, "Accept");
     if query.text("hash").is_some() {
         let year = Timestamp::now() + SignedDuration::from_hours(365 * 24);

@@ -79,9 +79,9 @@ pub fn paths(set: &SchemaSet, version: &Version, dialect: Dialect) -> Value {
             paths.insert(format!("{collection}/{{name}}"), writer.item(on_item, "", resource.of, own));
         }
         for subresource in &resource.subresources {
-            let operations = OPERATIONS.iter().filter(|one| {
-                subresource.verbs.contains(&one.verb) && (!one.on_collection || one.verb == "create")
-            });
+            let operations = OPERATIONS
+                .iter()
+                .filter(|one| subresource.verbs.contains(&one.verb) && (!one.on_collection || one.verb == "create"));
             let path = format!("{collection}/{{name}}/{}", subresource.name);
             paths.insert(path, writer.item(operations, subresource.name, subresource.of, own));
         }
@@ -136,8 +136,11 @@ impl Writer<'_> {
             let id = self.operation_id(operation, subresource, everywhere);
             item.insert(operation.method.to_owned(), self.operation(operation, id, of));
         }
-        let parameters: Vec<Value> =
-            in_path.iter().map(|(name, kind)| self.parameter(name, kind, "path")).chain([self.parameter("pretty", "string", "query")]).collect();
+        let parameters: Vec<Value> = in_path
+            .iter()
+            .map(|(name, kind)| self.parameter(name, kind, "path"))
+            .chain([self.parameter("pretty", "string", "query")])
+            .collect();
         item.insert("parameters".to_owned(), Value::Array(parameters));
         Value::Object(item)
     }
