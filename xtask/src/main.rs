@@ -12,7 +12,7 @@ const HELP: &str = "\
 cargo xtask up             install what is missing, build, start a cluster, deploy the sample application
 cargo xtask test           install what the tests need, check format and lints, run all tests (as root)
 cargo xtask tidy           check layers, file sizes and words
-cargo xtask bench [NAME…]  measure, and print figures and ratios
+cargo xtask bench [NAME…]  measure, and print figures and ratios; --markdown writes docs/benchmarks.md
 cargo xtask schemas PATH   refresh the table of schema facts from a Kubernetes OpenAPI definitions file";
 
 fn main() -> ExitCode {
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         ["up"] => setup::up(),
         ["test"] => run::test(),
         ["tidy"] => tidy::check(),
-        ["bench", names @ ..] => bench::run(names),
+        ["bench", arguments @ ..] => bench::run_all(arguments),
         ["schemas", path] => schemas::refresh(std::path::Path::new(path)),
         _ => {
             eprintln!("{HELP}");

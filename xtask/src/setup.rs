@@ -101,10 +101,3 @@ fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
-
-/// The tool's version line, for the head of a benchmark.
-pub(crate) fn version(program: &str, arguments: &[&str]) -> String {
-    let output = command(program, arguments).output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    text.lines().next().unwrap_or("unknown").to_owned()
-}
