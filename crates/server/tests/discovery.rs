@@ -1,5 +1,7 @@
 //! What kubectl makes of discovery, OpenAPI and the reviews. Without a kubectl on the machine there is nothing to try.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::Arc;

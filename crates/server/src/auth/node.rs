@@ -2,6 +2,9 @@
 //!
 //! RBAC can't say "the secrets of my pods", so this decides from the view. A node that gets no yes here falls through
 //! to RBAC, where it has nothing unless somebody bound it a role.
+//!
+//! Deliberately wider than Kubernetes: every node lists all pods and nodes, because a node here is also the service
+//! proxy and the cluster's DNS, and attributes carry no field selector beyond a name.
 
 use api::View;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, PodSpec, Volume};

@@ -87,3 +87,43 @@ fn unpack(packed: &[u8]) -> Vec<u8> {
     GzDecoder::new(packed).read_to_end(&mut plain).expect("what was packed here unpacks");
     plain
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Body;
+
+    fn asked(pairs: &[(http::HeaderName, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+    }
+
+    fn bytes(response: Response) -> Bytes {
+        match response.body {
+            Body::Full(bytes) => bytes,
+            Body::Stream(_) => panic!("an answer that is kept is all there"),
+        }
+    }
+
+    #[test]
+    fn large_answers_travel_compressed_to_who_takes_it() {
+        let plain = vec![b'x'; LARGE + 1];
+        let cached = Cached::new("text/plain", plain.clone());
+        let packed = cached.answer(&asked(&[(ACCEPT_ENCODING, "br, gzip;q=0.5")]), "Accept");
+        assert_eq!(packed.headers[CONTENT_ENCODING], "gzip");
+        assert_eq!(unpack(&bytes(packed)), plain);
+        let unpacked = cached.answer(&HeaderMap::new(), "Accept");
+        assert!(!unpacked.headers.contains_key(CONTENT_ENCODING));
+        assert_eq!(bytes(unpacked), plain);
+    }
+
+    #[test]
+    fn who_has_an_answer_does_not_get_it_again() {
+        let cached = Cached::new("text/plain", b"x".to_vec());
+        let first = cached.answer(&HeaderMap::new(), "Accept");
+        let tag = first.headers[ETAG].to_str().unwrap().to_owned();
+        let again = cached.answer(&asked(&[(IF_NONE_MATCH, &tag)]), "Accept");
+        assert_eq!((again.status, bytes(again).len()), (StatusCode::NOT_MODIFIED, 0));
+        let other = cached.answer(&asked(&[(IF_NONE_MATCH, "\"0\"")]), "Accept");
+        assert_eq!((other.status, bytes(other).len()), (StatusCode::OK, 1));
+    }
+}

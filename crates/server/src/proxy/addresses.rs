@@ -156,7 +156,73 @@ fn node(view: &View, named: &Named<'_>) -> Result<Target, Status> {
 
 #[cfg(test)]
 mod cases {
+    use api::Object;
+    use serde_json::{Value, json};
+
     use super::*;
+
+    fn view(objects: &[Value]) -> View {
+        let mut view = View::empty(Arc::new(kinds::catalogue()));
+        for object in objects {
+            let found = view.catalogue().kinds().iter().find(|kind| object["kind"] == kind.kind);
+            let object = Object::seal(found.unwrap(), object.clone(), 1);
+            view.insert(Arc::new(object));
+        }
+        view
+    }
+
+    fn target_of(view: &View, resource: &str, name: &str) -> Result<String, String> {
+        let attributes = Attributes {
+            resource: resource.into(),
+            namespace: "shop".into(),
+            name: name.into(),
+            ..Attributes::default()
+        };
+        let target = target(view, &attributes).map_err(|status| status.message)?;
+        Ok(format!("{} {:?}", target.authority(), target.security))
+    }
+
+    #[test]
+    fn a_pod_is_reached_at_its_first_port() {
+        let view = view(&[json!({
+            "kind": "Pod",
+            "metadata": {"namespace": "shop", "name": "web"},
+            "spec": {"containers": [{"name": "a"}, {"name": "b", "ports": [{"containerPort": 8080}]}]},
+            "status": {"podIP": "10.244.1.7"},
+        })]);
+        assert_eq!(target_of(&view, "pods", "web"), Ok("10.244.1.7:8080 Plain".into()));
+        assert_eq!(target_of(&view, "pods", "https:web:443"), Ok("10.244.1.7:443 Any".into()));
+        assert_eq!(target_of(&view, "pods", "web:x"), Err("invalid pod port \"x\"".into()));
+    }
+
+    #[test]
+    fn a_service_is_reached_at_a_ready_endpoint() {
+        let slice = |addresses: &[&str], ready: bool| {
+            json!({
+                "kind": "EndpointSlice",
+                "metadata": {
+                    "namespace": "shop",
+                    "name": format!("front-{ready}"),
+                    "labels": {"kubernetes.io/service-name": "front"},
+                },
+                "addressType": "IPv4",
+                "ports": [{"name": "http", "port": 8080}, {"name": "metrics", "port": 9090}],
+                "endpoints": [{"addresses": addresses, "conditions": {"ready": ready}}],
+            })
+        };
+        let view = view(&[
+            json!({
+                "kind": "Service",
+                "metadata": {"namespace": "shop", "name": "front"},
+                "spec": {"ports": [{"name": "http", "port": 80}, {"name": "metrics", "port": 90}]},
+            }),
+            slice(&["10.244.1.7"], true),
+            slice(&["10.244.1.8"], false),
+        ]);
+        assert_eq!(target_of(&view, "services", "front"), Ok("10.244.1.7:8080 Plain".into()));
+        assert_eq!(target_of(&view, "services", "front:metrics"), Ok("10.244.1.7:9090 Plain".into()));
+        assert_eq!(target_of(&view, "services", "https:front:90"), Ok("10.244.1.7:9090 Any".into()));
+    }
 
     #[test]
     fn names_carry_scheme_and_port() {
