@@ -1,15 +1,19 @@
 //! What every cluster starts with: namespaces, priority classes, roles, and the Service of the API server itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::{Reason, Status};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::route::Served;
 use crate::write::{self, Modify, Op, Part};
 use crate::{Door, Server, User, auth};
 
+/// How often is looked for the Service of the API server.
+const PERIOD: Duration = Duration::from_secs(10);
 /// Objects that are created at once.
 const PARALLEL: usize = 64;
 
@@ -27,6 +31,11 @@ impl Server {
             let policy: Vec<_> = some.iter().map(|change| door.commit(&user, change.clone())).collect();
             try_join_all(policy).await?;
         }
+        self.announce().await
+    }
+
+    /// Tells the cluster where this server is reached.
+    async fn announce(&self) -> Result<(), Status> {
         for (object, kept_fresh) in self.own_service() {
             self.ensure(object, Some(kept_fresh)).await?;
         }
@@ -107,6 +116,21 @@ impl Server {
             return vec![(service, "spec")];
         }
         vec![(service, "spec"), (endpoints, "subsets"), (slice.clone(), "endpoints"), (slice, "ports")]
+    }
+}
+
+/// Makes the Service of the API server again when somebody deleted it (`kubectl delete all --all`), until `stop`.
+pub(crate) async fn keep_own_service(server: Arc<Server>, stop: CancellationToken) {
+    let mut period = tokio::time::interval(PERIOD);
+    period.tick().await; // The bootstrap has just done it.
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = period.tick() => {}
+        }
+        if let Err(error) = server.announce().await {
+            tracing::warn!(%error, "the Service of the API server can't be written; trying again");
+        }
     }
 }
 

@@ -85,6 +85,7 @@ impl Server {
         });
         let accepting: Vec<_> = accepting.collect();
         let expiry = tokio::spawn(crate::expire::run(Arc::clone(self), stop.clone()));
+        let upkeep = tokio::spawn(crate::bootstrap::keep_own_service(Arc::clone(self), stop.clone()));
         for task in accepting {
             if task.await.is_err() {
                 tracing::error!("a listener ended in a panic");
@@ -96,6 +97,7 @@ impl Server {
             tracing::warn!(open = self.tasks.len(), "connections were still open at shutdown");
         }
         expiry.abort();
+        upkeep.abort();
     }
 }
 

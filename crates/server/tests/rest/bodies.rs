@@ -132,3 +132,129 @@ async fn requests_beyond_the_bound_are_told_to_come_again() {
     assert_eq!(busy.len(), 17);
     assert_eq!(busy[0].headers["retry-after"], "1");
 }
+
+/// A collection of a kind, in `default` when it lives in namespaces.
+fn collection(kind: &api::Kind) -> String {
+    let base = if kind.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", kind.group) };
+    let place = if kind.namespaced { "/namespaces/default" } else { "" };
+    format!("{base}/{}{place}/{}", kind.version, kind.plural)
+}
+
+/// Replaces whatever is at each path of a value, one after the other.
+fn spoiled(value: &Value, with: &Value, out: &mut Vec<Value>) {
+    let paths: Vec<String> = paths(value, String::new());
+    for path in paths {
+        let mut copy = value.clone();
+        *copy.pointer_mut(&path).unwrap() = with.clone();
+        out.push(copy);
+    }
+}
+
+fn paths(value: &Value, at: String) -> Vec<String> {
+    let below: Vec<(String, &Value)> = match value {
+        Value::Object(fields) => fields.iter().map(|(name, field)| (name.replace('/', "~1"), field)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(at, item)| (at.to_string(), item)).collect(),
+        _ => Vec::new(),
+    };
+    let below = below.into_iter().flat_map(|(name, field)| paths(field, format!("{at}/{name}")));
+    std::iter::once(at.clone()).chain(below).filter(|path| !path.is_empty()).collect()
+}
+
+#[tokio::test]
+async fn no_body_makes_the_server_fail() {
+    let world = World::new().await;
+    let nonsense =
+        [Value::Null, json!(-1), json!("x"), json!(""), json!([]), json!({}), json!([null]), json!({"x": [1]})];
+    for kind in world.server.catalogue.kinds() {
+        let line = format!("POST {}", collection(kind));
+        for some in &nonsense {
+            for field in ["spec", "status", "data", "rules", "subsets", "metadata", "value", "template"] {
+                let answer = world.call(&line, json!({"metadata": {"generateName": "a-"}, field: some})).await;
+                assert_ne!(answer.code, 500, "{line} {field}: {some}: {}", answer.text());
+            }
+        }
+    }
+    let pod_spec = json!({
+        "containers": [{
+            "name": "c", "image": "i", "ports": [{"containerPort": 1, "protocol": "TCP"}],
+            "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}},
+            "env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+            "livenessProbe": {"httpGet": {"path": "/", "port": 80}},
+            "volumeMounts": [{"name": "v", "mountPath": "/v"}],
+            "securityContext": {"runAsUser": 1},
+        }],
+        "initContainers": [{"name": "i", "image": "i", "restartPolicy": "Always"}],
+        "volumes": [{"name": "v", "projected": {"sources": [{"configMap": {"name": "x"}}]}}],
+        "tolerations": [{"key": "a", "operator": "Exists"}],
+        "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "k", "labelSelector": {"matchLabels": {"a": "b"}}}]}},
+        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "k", "whenUnsatisfiable": "DoNotSchedule"}],
+    });
+    let meta = json!({"generateName": "a-", "labels": {"a": "b"}, "ownerReferences": [{"apiVersion": "v1", "kind": "K", "name": "n", "uid": "u"}], "finalizers": ["x.io/y"]});
+    let service = json!({"type": "NodePort", "selector": {"a": "b"}, "clusterIP": "", "clusterIPs": [], "ipFamilies": ["IPv4"], "ports": [{"port": 1, "nodePort": 30001, "targetPort": "x"}]});
+    let sent = [
+        ("/api/v1/namespaces/default/pods", json!({"metadata": meta, "spec": pod_spec})),
+        ("/api/v1/namespaces/default/services", json!({"metadata": meta, "spec": service})),
+    ];
+    for (path, whole) in sent {
+        let mut bodies = Vec::new();
+        nonsense.iter().for_each(|some| spoiled(&whole, some, &mut bodies));
+        for body in bodies {
+            let answer = world.call(&format!("POST {path}"), body.clone()).await;
+            assert_ne!(answer.code, 500, "{path}: {body}: {}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_query_makes_the_server_fail() {
+    let world = World::new().await;
+    world.config_map("a").await;
+    let names = [
+        "limit",
+        "continue",
+        "resourceVersion",
+        "resourceVersionMatch",
+        "labelSelector",
+        "fieldSelector",
+        "timeoutSeconds",
+        "dryRun",
+        "gracePeriodSeconds",
+        "propagationPolicy",
+        "includeObject",
+        "fieldValidation",
+        "sendInitialEvents",
+    ];
+    let values = [
+        "",
+        "-1",
+        "99999999999999999999",
+        "0",
+        "x",
+        "%00",
+        "%ff",
+        "(",
+        "a in (",
+        "!",
+        ",,,",
+        "a=b=c",
+        "==",
+        "true",
+        "%F0%9F%9A%A2",
+    ];
+    for name in names {
+        for value in values {
+            for line in [
+                "GET /api/v1/namespaces/default/secrets",
+                "GET /api/v1/namespaces/default/configmaps/a",
+                "DELETE /api/v1/namespaces/default/configmaps/b",
+                "PUT /api/v1/namespaces/default/configmaps/b",
+            ] {
+                if name == "resourceVersion" && value.starts_with('9') {
+                    continue; // Is waited for.
+                }
+                let answer = world.call(&format!("{line}?{name}={}", value.replace(' ', "%20")), Value::Null).await;
+                assert!(answer.code < 500, "{line}?{name}={value}: {}", answer.text());
+            }
+        }
+    }
+}
