@@ -19,6 +19,8 @@ use crate::cgroup;
 use crate::labels::PodRef;
 use crate::node::Node;
 use crate::patience::Patience;
+use crate::pod::admit;
+use crate::pod::memory::Verdict;
 use crate::pod::worker::Worker;
 use crate::volume;
 
@@ -33,8 +35,9 @@ pub(crate) async fn run(node: Arc<Node>, stop: CancellationToken) {
     let mut relist = tokio::time::interval_at(tokio::time::Instant::now() + RELIST, RELIST);
     let mut pods = Pods { node, stop: stop.clone(), workers: JoinSet::new(), listed: BTreeSet::new(), synced: false };
     // Containers get variables of services: without them a pod would start wrongly.
+    let mut services = pods.node.services.clone();
     tokio::select! {
-        _ = pods.node.services.wait_until_ready() => {}
+        _ = services.wait_for(Option::is_some) => {}
         () = stop.cancelled() => return,
     }
     loop {
@@ -107,8 +110,21 @@ impl Pods {
     }
 
     fn employ(&mut self, pod: Pod, gone: bool) {
-        let worker = Worker::new(self.node.clone(), Arc::new(pod), gone);
+        let refused = if gone { None } else { self.refusal(&pod) };
+        let mut worker = Worker::new(self.node.clone(), Arc::new(pod), gone);
+        if let Some(verdict) = refused {
+            worker.refuse(verdict);
+        }
         self.workers.spawn(worker.run(self.stop.clone()));
+    }
+
+    /// Why the node does not take a pod. One that has been started here was taken before.
+    fn refusal(&self, pod: &Pod) -> Option<Verdict> {
+        let known = pod.status.as_ref().is_some_and(|status| status.start_time.is_some());
+        let spec = pod.spec.as_ref().filter(|_| !known && pod.metadata.deletion_timestamp.is_none())?;
+        let views = self.node.pods();
+        let others = admit::taking_room(views.iter().filter_map(|view| view.pod.as_deref()));
+        admit::admit(spec, &others, &self.node.machine.room()).err()
     }
 
     /// Compares the runtime and the node's files with the pods that there are.

@@ -21,6 +21,7 @@ mod event;
 mod image;
 mod labels;
 mod listen;
+mod logs;
 mod network;
 mod node;
 mod objects;

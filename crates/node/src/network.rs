@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use tokio::sync::watch;
@@ -14,12 +13,10 @@ use crate::config::Config;
 use crate::dns::{self, Dns, Zone};
 use crate::node::Node;
 use crate::proxy::{self, Addresses, HostPort, Protocol, Proxy};
-use crate::services::{self, Services};
+use crate::services::Services;
 
 /// Port of DNS.
 const DNS_PORT: u16 = 53;
-/// How often the node's pods are looked at for host ports that came or went.
-const HOST_PORTS: Duration = Duration::from_millis(500);
 
 /// A network part that can't start.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +51,7 @@ impl Network {
 
     /// Runs the parts until `stop`.
     pub(crate) async fn run(self, node: Arc<Node>, stop: CancellationToken) {
-        let (publish_services, known_services) = watch::channel(None);
+        let known_services = node.services.clone();
         let (publish_zone, zone) = watch::channel(None);
         let (publish_ports, host_ports) = watch::channel(Vec::new());
         let config = &node.config;
@@ -70,7 +67,6 @@ impl Network {
             host_ports,
         };
         let mut parts = JoinSet::new();
-        parts.spawn(services::run(node.client.clone(), publish_services, stop.clone()));
         parts.spawn(project_zone(config.cluster_domain.clone(), known_services, publish_zone, stop.clone()));
         parts.spawn(watch_host_ports(node.clone(), publish_ports, stop.clone()));
         parts.spawn(proxy::run(proxy, stop.clone()));
@@ -93,6 +89,7 @@ async fn project_zone(
     publish: watch::Sender<Option<Arc<Zone>>>,
     stop: CancellationToken,
 ) {
+    services.mark_changed();
     while let Some(Ok(())) = stop.run_until_cancelled(services.changed()).await {
         let known = services.borrow_and_update().clone();
         publish.send_replace(known.map(|known| Arc::new(Zone::project(&known, &domain))));
@@ -101,8 +98,9 @@ async fn project_zone(
 
 /// Publishes the host ports of the node's pods.
 async fn watch_host_ports(node: Arc<Node>, publish: watch::Sender<Vec<HostPort>>, stop: CancellationToken) {
-    let mut tick = tokio::time::interval(HOST_PORTS);
-    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+    let mut changes = node.changes();
+    changes.mark_changed();
+    while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
         let mut ports = Vec::new();
         for view in node.pods() {
             let Some(address) = view.status.pod_ip.as_deref().and_then(|ip| ip.parse().ok()) else { continue };

@@ -6,10 +6,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use k8s_openapi::api::core::v1::{Pod, PodStatus, Service};
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::Client;
-use kube::runtime::reflector::Store;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::config::Config;
 use crate::event::Recorder;
@@ -18,6 +17,7 @@ use crate::objects::Objects;
 use crate::pod::inbox::Inbox;
 use crate::pod::observed::{Container, Observed};
 use crate::register::machine::Machine;
+use crate::services::Services;
 use crate::volume::tokens::Tokens;
 
 /// Pulls that run at once.
@@ -32,8 +32,8 @@ pub struct Node {
     pub runtime: cri::Runtime,
     /// Records events.
     pub events: Recorder,
-    /// All services of the cluster, kept up to date by a watch.
-    pub services: Store<Service>,
+    /// The services of the cluster; `None` until they have been listed.
+    pub services: watch::Receiver<Option<Arc<Services>>>,
     pub(crate) objects: Objects,
     pub(crate) tokens: Tokens,
     pub(crate) pulls: Semaphore,
@@ -41,6 +41,8 @@ pub struct Node {
     pods: Mutex<HashMap<String, Entry>>,
     /// The uid of the pod that a sandbox or container belongs to, by its id.
     owners: Mutex<HashMap<String, String>>,
+    /// Counts what happened to pods.
+    changes: watch::Sender<u64>,
 }
 
 /// A pod as its worker sees it.
@@ -77,6 +79,7 @@ impl Node {
             pulls: Semaphore::new(PULLS),
             pods: Mutex::default(),
             owners: Mutex::default(),
+            changes: watch::Sender::new(0),
             config,
             client,
             runtime,
@@ -84,6 +87,11 @@ impl Node {
             services,
             machine,
         }
+    }
+
+    /// Tells whenever a pod of this node came, went, or changed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// All pods of this node.
@@ -143,8 +151,13 @@ impl Node {
             owners.insert(id.clone(), view.id.uid.clone());
         }
         drop(owners);
-        if let Some(entry) = self.entries().get_mut(&view.id.uid) {
-            entry.view = view;
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(&view.id.uid) else { return };
+        let same = entry.view.status == view.status && entry.view.pod.is_some() == view.pod.is_some();
+        entry.view = view;
+        drop(entries);
+        if !same {
+            self.changes.send_modify(|count| *count += 1);
         }
     }
 
@@ -153,6 +166,7 @@ impl Node {
         self.entries().remove(uid);
         self.owners().retain(|_, owner| owner != uid);
         self.tokens.forget(uid);
+        self.changes.send_modify(|count| *count += 1);
     }
 
     fn owners(&self) -> MutexGuard<'_, HashMap<String, String>> {
@@ -171,6 +185,6 @@ pub(crate) struct Parts {
     pub client: Client,
     pub runtime: cri::Runtime,
     pub events: Recorder,
-    pub services: Store<Service>,
+    pub services: watch::Receiver<Option<Arc<Services>>>,
     pub machine: Machine,
 }

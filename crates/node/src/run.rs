@@ -5,26 +5,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use k8s_openapi::api::core::v1::Service;
-use kube::Api;
-use kube::runtime::reflector::{self, store::Writer};
-use kube::runtime::watcher::{self, watcher};
-use kube::runtime::{WatchStreamExt, reflector::store};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::info;
 
 use crate::api::{self, Api as KubeletApi};
 use crate::client::{self, ClientError};
 use crate::config::Config;
 use crate::event::Recorder;
+use crate::image::collect;
 use crate::network::{Network, NetworkError};
 use crate::node::{Node, Parts};
-use crate::patience::Patience;
 use crate::register::heartbeat;
 use crate::register::machine::Machine;
-use crate::{dispatch, listen};
+use crate::{dispatch, listen, logs, services};
 
 /// Port of the kubelet API.
 const KUBELET_PORT: u16 = 10250;
@@ -69,7 +64,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let runtime = cri::Runtime::new(&config.containerd_socket)
         .map_err(|source| RunError::Runtime { socket: config.containerd_socket.clone(), source })?;
     let (events, sender) = Recorder::new(client.clone(), &config.node_name);
-    let (services, writer) = store();
+    let (publish_services, services) = watch::channel(None);
     let node = Arc::new(Node::new(Parts { config, client, runtime, events, services, machine }));
     let network = Network::bind(&node.config).await?;
     let kubelet_api = bind_api(&node).await?;
@@ -77,10 +72,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
 
     let mut parts = JoinSet::new();
     parts.spawn(sender.run(stop.clone()));
-    parts.spawn(until(stop.clone(), watch_services(node.clone(), writer)));
+    parts.spawn(services::run(node.client.clone(), publish_services, stop.clone()));
     parts.spawn(heartbeat::run(node.clone(), stop.clone()));
     parts.spawn(listen::run(node.clone(), stop.clone()));
     parts.spawn(until(stop.clone(), refresh(node.clone())));
+    parts.spawn(until(stop.clone(), logs::run(node.clone())));
+    parts.spawn(until(stop.clone(), collect::run(node.clone())));
     parts.spawn(network.run(node.clone(), stop.clone()));
     parts.spawn(api::run(kubelet_api, stop.clone()));
     parts.spawn(dispatch::run(node, stop.clone()));
@@ -106,18 +103,6 @@ async fn until(stop: CancellationToken, part: impl Future<Output = ()>) {
     tokio::select! {
         () = part => {}
         () = stop.cancelled() => {}
-    }
-}
-
-/// Keeps the store of services up to date.
-async fn watch_services(node: Arc<Node>, writer: Writer<Service>) {
-    let api: Api<Service> = Api::all(node.client.clone());
-    let stream = watcher(api, watcher::Config::default()).backoff(Patience::default());
-    let mut changes = reflector::reflector(writer, stream).boxed();
-    while let Some(change) = changes.next().await {
-        if let Err(err) = change {
-            debug!(error = %err, "watch of services interrupted");
-        }
     }
 }
 

@@ -17,6 +17,8 @@ use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::patience::Patience;
+
 /// Label of a slice that names its service (KEP-752).
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
@@ -99,7 +101,7 @@ where
 {
     let mut listed: BTreeMap<Named, Arc<K>> = BTreeMap::new();
     follow(Api::<K>::all(client), watcher::Config::default().any_semantic())
-        .default_backoff()
+        .backoff(Patience::default())
         .inspect_err(|error| tracing::debug!(%error, "a watch was lost and will be taken up again"))
         .filter_map(|event| futures::future::ready(event.ok()))
         .filter_map(move |event| {

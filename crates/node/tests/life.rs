@@ -267,3 +267,50 @@ fn a_new_image_replaces_a_container() {
         world.end().await;
     });
 }
+
+#[test]
+fn new_limits_and_ephemeral_containers_reach_a_running_pod() {
+    inside("new_limits_and_ephemeral_containers_reach_a_running_pod", || async {
+        let world = World::new().await;
+        let mut limited = container("c", &until_term("true"));
+        limited["resources"] = json!({"limits": {"memory": "64Mi", "cpu": "500m"}});
+        world.create("grown", json!({"containers": [limited]}));
+        let mut pod = world.api.pod("grown", |pod| condition(pod, "Ready") == "True").await;
+        pod["spec"]["containers"][0]["resources"]["limits"]["memory"] = json!("96Mi");
+        let mut debug = container("debug", "cat /sys/fs/cgroup/memory/memory.limit_in_bytes; exit 3");
+        debug["targetContainerName"] = json!("c");
+        pod["spec"]["ephemeralContainers"] = json!([debug]);
+        world.api.put("pods", pod);
+        let pod = world.api.pod("grown", |pod| status(pod, "debug")["state"]["terminated"].is_object()).await;
+        assert_eq!(status(&pod, "debug")["state"]["terminated"]["exitCode"], 3);
+        assert_eq!(pod["status"]["phase"], "Running");
+        assert_eq!(condition(&pod, "Ready"), "True");
+        assert_eq!(status(&pod, "c")["restartCount"], 0);
+        let id = status(&pod, "c")["containerID"].as_str().unwrap().strip_prefix("containerd://").unwrap().to_owned();
+        let wait = async {
+            loop {
+                let found = world.runtime.container_status(&id).await.unwrap();
+                let linux = found.resources.and_then(|resources| resources.linux).unwrap();
+                if linux.memory_limit_in_bytes == 96 << 20 {
+                    return;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), wait).await.unwrap();
+        world.end().await;
+    });
+}
+
+#[test]
+fn a_pod_that_does_not_fit_is_refused() {
+    inside("a_pod_that_does_not_fit_is_refused", || async {
+        let world = World::new().await;
+        let mut big = container("c", "true");
+        big["resources"] = json!({"requests": {"cpu": "1000"}});
+        world.create("big", json!({"containers": [big]}));
+        let pod = world.api.pod("big", |pod| pod["status"]["phase"] == "Failed").await;
+        assert_eq!(pod["status"]["reason"], "OutOfcpu");
+        world.end().await;
+    });
+}

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use crate::pod::members::{self, Class, Member};
 use crate::pod::memory::{Alive, Memory, Volumes};
 use crate::pod::observed::{Container, Observed, State};
-use crate::pod::{restart, wind_down};
+use crate::pod::{resources, restart, wind_down};
 
 /// All that a decision may depend on.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,8 @@ pub enum Action {
     Start { name: String, attempt: u32 },
     /// Stop a container: preStop hook, signal, and SIGKILL after `grace` seconds.
     Kill { id: String, name: String, grace: i64, message: String },
+    /// Change the limits of a running container (KEP-1287).
+    Resize { name: String },
     /// Stop what is left of a sandbox and its network.
     StopSandbox { id: String },
     /// Remove a dead container.
@@ -213,6 +215,30 @@ fn new_sandbox(facts: &Facts, spec: &PodSpec, decision: &mut Decision) {
     decision.act(Action::RunSandbox { attempt });
 }
 
+/// How a container gets new limits.
+enum Resize {
+    InPlace,
+    Restart,
+}
+
+/// Whether a running container's limits differ from its spec.
+fn resize(facts: &Facts, member: &Member, seen: &Container) -> Option<Resize> {
+    let has = seen.limits.filter(|_| matches!(member.class, Class::Main | Class::Sidecar))?;
+    let wanted = resources::of_container(&member.container);
+    let asked = facts.memory.containers.get(member.name()).and_then(|memory| memory.resized);
+    // Once: a runtime that cannot is not asked for ever.
+    if has == wanted || asked == Some(wanted) {
+        return None;
+    }
+    let restarts = |resource: &str| {
+        let mut policies = member.container.resize_policy.iter().flatten();
+        policies.any(|policy| policy.resource_name == resource && policy.restart_policy == "RestartContainer")
+    };
+    let cpu = (has.cpu_shares, has.cpu_quota) != (wanted.cpu_shares, wanted.cpu_quota);
+    let memory = has.memory != wanted.memory;
+    Some(if cpu && restarts("cpu") || memory && restarts("memory") { Resize::Restart } else { Resize::InPlace })
+}
+
 /// Kills running containers that changed or that their probes gave up on.
 fn kill_unwanted(facts: &Facts, spec: &PodSpec, decision: &mut Decision) {
     for member in members::members(spec) {
@@ -229,6 +255,16 @@ fn kill_unwanted(facts: &Facts, spec: &PodSpec, decision: &mut Decision) {
         } else if probes.is_some_and(|probes| probes.startup_failed) {
             ("failed startup probe, will be restarted", member.container.startup_probe.as_ref())
         } else {
+            match resize(facts, &member, seen) {
+                Some(Resize::InPlace) => decision.act(Action::Resize { name: name.to_owned() }),
+                Some(Resize::Restart) => decision.act(Action::Kill {
+                    id: seen.id.clone(),
+                    name: name.to_owned(),
+                    grace,
+                    message: format!("Container {name} resize requires restart"),
+                }),
+                None => {}
+            }
             continue;
         };
         decision.act(Action::Kill {

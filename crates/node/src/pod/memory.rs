@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::pod::backoff::Backoff;
+use crate::pod::resources::Limits;
 
 /// Everything about one pod that is in neither its object nor the runtime.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -68,6 +69,8 @@ pub struct ContainerMemory {
     pub trouble: Option<Trouble>,
     /// The probes of the container that runs.
     pub probes: Probes,
+    /// The limits that the runtime was last asked to change to.
+    pub resized: Option<Limits>,
 }
 
 /// A start that did not work.

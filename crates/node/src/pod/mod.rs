@@ -3,7 +3,10 @@
 //! Everything that is decided is decided by pure functions ([`decide`], [`status`]) from plain data;
 //! one [`worker`] per pod collects the data and carries decisions out, so no pod waits for another.
 
+pub(crate) mod admit;
 mod backoff;
+#[cfg(test)]
+mod cases;
 pub(crate) mod container;
 pub mod decide;
 mod hooks;

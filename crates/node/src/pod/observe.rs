@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::labels::{Notes, POD_UID};
 use crate::pod::observed::{Container, Observed, Sandbox, State};
+use crate::pod::resources::Limits;
 
 /// So much of a termination message is kept, in bytes.
 const MESSAGE_BYTES: u64 = 4096;
@@ -97,6 +98,7 @@ async fn container(runtime: &cri::Runtime, id: &str, sandbox: &str) -> Result<Op
         reason: status.reason,
         message,
         log_path: status.log_path,
+        limits: status.resources.and_then(|resources| resources.linux).as_ref().map(Limits::of_runtime),
         id: status.id,
     }))
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::labels::Notes;
+use crate::pod::resources::Limits;
 
 /// The sandboxes and containers of one pod.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,6 +58,8 @@ pub struct Container {
     /// The termination message, or the runtime's own.
     pub message: String,
     pub log_path: String,
+    /// The limits in force, if the runtime tells.
+    pub limits: Option<Limits>,
 }
 
 impl Observed {

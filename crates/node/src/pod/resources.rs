@@ -16,7 +16,7 @@ const SHARES: std::ops::RangeInclusive<i64> = 2..=262_144;
 
 /// The limits of a cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub struct Limits {
     pub cpu_shares: i64,
     /// Microseconds per period.
     pub cpu_quota: Option<i64>,
@@ -26,6 +26,17 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
+    /// What the runtime says is in force.
+    pub(crate) fn of_runtime(resources: &LinuxContainerResources) -> Self {
+        let positive = |amount: i64| Some(amount).filter(|amount| *amount > 0);
+        Self {
+            cpu_shares: resources.cpu_shares,
+            cpu_quota: positive(resources.cpu_quota),
+            cpu_period: resources.cpu_period,
+            memory: positive(resources.memory_limit_in_bytes),
+        }
+    }
+
     /// The shares of version 1 on the scale of version 2, as runc converts them.
     pub(crate) fn cpu_weight(&self) -> i64 {
         1 + (self.cpu_shares - 2) * 9999 / 262_142

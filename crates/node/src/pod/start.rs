@@ -159,11 +159,13 @@ async fn configure(
     let host_ip = node.config.node_ip.to_string();
     let volumes = Volumes { node, id: &task.id, pod: &task.pod, spec };
     let sources = Sources::fetch(&node.objects, &task.id.namespace, container).await.map_err(|err| err.to_string())?;
+    let known = node.services.borrow().clone();
+    let services: Vec<_> = known.iter().flat_map(|known| known.services.values().cloned()).collect();
     let links = spec.enable_service_links.unwrap_or(true);
     let given = Given {
         fields: volumes.fields(&host_ip, &ips),
         sources: &sources,
-        services: env::services::variables(&node.services.state(), &task.id.namespace, links),
+        services: env::services::variables(&services, &task.id.namespace, links),
     };
     let env = env::environment(container, &given).map_err(|err| err.to_string())?;
 
@@ -195,4 +197,23 @@ fn hosts_file(task: &Task, spec: &PodSpec, ips: &[String]) -> String {
     let PodRef { namespace, name, .. } = &task.id;
     let (hostname, fqdn) = hosts::names(spec, name, namespace, &task.node.config.cluster_domain);
     hosts::own_network(spec, ips, &hostname, fqdn.as_deref())
+}
+
+/// Gives a running container the limits of its spec; the pod's own limits come first, so both fit at any
+/// time. What the runtime refuses is an event.
+pub(crate) async fn resize(task: &Task, spec: &PodSpec, name: &str) {
+    let node = &task.node;
+    let Some(member) = members::find(spec, name) else { return };
+    let Some(seen) = task.seen.current(name) else { return };
+    let cgroup = resources::cgroup(&node.config.cgroup_parent, spec, &task.id.uid);
+    let limits = resources::of_pod(spec);
+    let update = async {
+        cgroup::make(&cgroup, &limits).map_err(|err| err.to_string())?;
+        let wanted = resources::for_runtime(spec, &member.container, node.machine.memory_bytes());
+        node.runtime.update_container_resources(&seen.id, wanted).await.map_err(|err| answer(&err))
+    };
+    if let Err(problem) = update.await {
+        let message = format!("Error resizing container {name}: {problem}");
+        node.events.record(&task.about(spec, name), Level::Warning, "ResizeError", &message);
+    }
 }

@@ -27,7 +27,7 @@ use crate::pod::report::{Reported, report};
 use crate::pod::start::{self, NotStarted};
 use crate::pod::status::{self, containers::back_off_message};
 use crate::pod::tear_down::{self, TearDownError};
-use crate::pod::{kill, memory};
+use crate::pod::{kill, memory, resources};
 use crate::probe::{Prober, remember};
 use crate::volume::Volumes;
 
@@ -76,6 +76,7 @@ enum Done {
     Started { name: String, result: Result<(), NotStarted> },
     Killed { id: String, result: Result<(), cri::Error> },
     Cleaned { result: Result<(), TearDownError>, actions: Vec<Action> },
+    Resized,
     Refreshed,
     Reported(Reported),
 }
@@ -140,6 +141,13 @@ impl Worker {
             n_failures: 0,
             finished: false,
         }
+    }
+
+    /// Ends the pod before anything of it was started.
+    pub(crate) fn refuse(&mut self, verdict: Verdict) {
+        let about = About::pod(&self.id);
+        self.node.events.record(&about, Level::Warning, &verdict.reason, &verdict.message);
+        self.memory.verdict = Some(verdict);
     }
 
     /// Works until nothing is left of the pod, or until `stop`; containers live on in the latter case.
@@ -309,6 +317,7 @@ impl Worker {
             match action {
                 Action::Mount | Action::RunSandbox { .. } | Action::Start { .. } => self.begin_in_lane(action),
                 Action::Kill { id, grace, message, .. } => self.begin_kill(id, grace, message),
+                Action::Resize { name } => self.begin_resize(name),
                 Action::Fail { reason, message } => {
                     self.node.events.record(&About::pod(&self.id), Level::Normal, &reason, &message);
                     self.memory.verdict = Some(Verdict { reason, message, grace: None });
@@ -377,6 +386,19 @@ impl Worker {
         });
     }
 
+    /// Changes a container's limits, once for each new limit.
+    fn begin_resize(&mut self, name: String) {
+        let Some(spec) = self.pod.spec.clone() else { return };
+        let Some(member) = members::find(&spec, &name) else { return };
+        let memory = self.memory.containers.entry(name.clone()).or_default();
+        memory.resized = Some(resources::of_container(&member.container));
+        let task = self.task();
+        self.work.spawn(async move {
+            start::resize(&task, &spec, &name).await;
+            Done::Resized
+        });
+    }
+
     /// Notes how a piece of work ended; whether to look at the runtime.
     fn settle(&mut self, done: Result<Done, tokio::task::JoinError>) -> bool {
         let done = match done {
@@ -431,6 +453,7 @@ impl Worker {
                     }
                 }
             }
+            Done::Resized => {}
             Done::Refreshed => self.refreshing = false,
             Done::Reported(reported) => {
                 self.reporting = false;

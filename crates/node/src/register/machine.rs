@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::env::fields::Allocatable;
+use crate::pod::admit::Room;
 
 /// What Kubernetes keeps free of memory by default, and takes off what pods may use.
 const MEMORY_RESERVE: i64 = 100 << 20;
@@ -62,6 +63,11 @@ impl Machine {
     /// The memory that OOM scores are relative to.
     pub(crate) fn memory_bytes(&self) -> i64 {
         amount(&self.capacity, "memory").as_units()
+    }
+
+    /// What the node has for pods.
+    pub(crate) fn room(&self) -> Room {
+        Room { allocatable: self.allocatable(), n_pods: amount(&self.allocatable, "pods").as_units() }
     }
 
     /// What a container without limits may use.

@@ -150,6 +150,13 @@ impl Drop for World {
         let _ = self.containerd.kill();
         let _ = self.containerd.wait();
         // Whatever a failed test left running, and the cgroups.
+        for shim in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let command = fs::read(shim.path().join("cmdline")).unwrap_or_default();
+            let own = String::from_utf8_lossy(&command).contains(&format!("{}/c.sock", self.dir.path().display()));
+            if let Some(pid) = shim.file_name().to_str().filter(|_| own) {
+                let _ = Command::new("kill").args(["-9", pid]).status();
+            }
+        }
         let _ = Command::new("sh").arg("-c").arg(clean_up(&self.config.cgroup_parent)).status();
         for _ in 0..3 {
             let _ = Command::new("sh")
