@@ -97,11 +97,6 @@ impl Queue {
         self.changed.notify_one();
         wait
     }
-
-    /// How many keys wait for their turn.
-    pub fn n_waiting(&self) -> usize {
-        self.state().ready.len()
-    }
 }
 
 impl State {
