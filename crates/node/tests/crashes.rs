@@ -1,5 +1,7 @@
 //! The node process or containerd end at any time: nothing runs twice, nothing is forgotten.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use serde_json::{Value, json};

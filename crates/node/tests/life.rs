@@ -1,5 +1,7 @@
 //! The life of pods: order, restarts, probes, hooks, ends.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use serde_json::{Value, json};

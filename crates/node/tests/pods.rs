@@ -1,5 +1,7 @@
 //! Pods on a real containerd, as root.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use serde_json::{Value, json};

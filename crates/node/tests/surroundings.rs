@@ -1,5 +1,7 @@
 //! What a container finds around it: environment, volumes, files, identity.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::fs;
