@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use crate::run::{command, root, run};
+use crate::run::{root, run};
 
 /// What a cluster needs: a file that proves it is there, and the Debian package that brings it.
 const FOR_CLUSTERS: &[(&str, &str)] = &[
