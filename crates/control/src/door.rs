@@ -21,11 +21,7 @@ pub trait Door: Clone + Send + Sync + 'static {
     fn follow(&self) -> Self::Follow;
 
     /// Makes a change as `user`. When it is answered, [`Door::view`] shows it.
-    fn commit(
-        &self,
-        user: &User,
-        change: Change,
-    ) -> impl Future<Output = Result<Option<Arc<Object>>, Status>> + Send;
+    fn commit(&self, user: &User, change: Change) -> impl Future<Output = Result<Option<Arc<Object>>, Status>> + Send;
 }
 
 /// A place in the log.

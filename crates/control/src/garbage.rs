@@ -158,12 +158,8 @@ fn judge(object: &Object, view: &View, plan: &mut Plan) {
         };
         plan.push(event, "an owner in another namespace owns nothing here");
     }
-    let delete = Change::Delete {
-        key: object.header.key.clone(),
-        uid: object.header.uid.to_string(),
-        propagation,
-        grace: None,
-    };
+    let delete =
+        Change::Delete { key: object.header.key.clone(), uid: object.header.uid.to_string(), propagation, grace: None };
     plan.push(delete, "no owner is left");
 }
 
@@ -189,11 +185,7 @@ fn orphan(object: &Object, view: &View, plan: &mut Plan) {
 /// Lets an object go once no dependent blocks it; until then the dependents are judged by their own keys.
 fn delete_dependents(object: &Object, view: &View, plan: &mut Plan) {
     let blocks = |dependent: &&std::sync::Arc<Object>| {
-        dependent
-            .header
-            .owners
-            .iter()
-            .any(|owner| owner.uid == object.header.uid && owner.block_owner_deletion)
+        dependent.header.owners.iter().any(|owner| owner.uid == object.header.uid && owner.block_owner_deletion)
     };
     if !view.dependents(&object.header.uid).any(|dependent| blocks(&dependent)) {
         plan.push(change::remove_finalizer(object, FOREGROUND), "no dependent blocks it any more");

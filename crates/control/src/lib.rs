@@ -34,8 +34,7 @@ pub struct Config {
 /// Every planner of a cluster.
 pub fn planners(config: &Config, view: &View) -> Vec<Arc<dyn Planner>> {
     let controlled = kinds::controllers().iter().filter_map(|def| Controlled::new(*def, view));
-    let mut planners: Vec<Arc<dyn Planner>> =
-        controlled.map(|planner| Arc::new(planner) as Arc<dyn Planner>).collect();
+    let mut planners: Vec<Arc<dyn Planner>> = controlled.map(|planner| Arc::new(planner) as Arc<dyn Planner>).collect();
     planners.push(Arc::new(root_ca::RootCa::new(config.root_ca.clone())));
     planners.push(Arc::new(garbage::Garbage));
     planners.push(Arc::new(nodes::lifecycle::Lifecycle::new(config.started)));

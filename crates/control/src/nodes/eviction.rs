@@ -83,8 +83,7 @@ fn stays_until(pod: &Pod, taints: &[&Taint], now: Timestamp) -> Option<Timestamp
 
 fn evict(pod: &Pod, view: &View, plan: &mut Plan) {
     if !disrupted(pod) {
-        let condition =
-            disruption("DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint", view);
+        let condition = disruption("DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint", view);
         plan.push(set_pod_condition(pod, condition, view), "say why it is deleted");
     }
     plan.push(change::delete(pod, view, None), "it does not tolerate a NoExecute taint of its node");

@@ -48,8 +48,7 @@ impl Planner for FinishedPods {
         if view.n_objects(view.catalogue().id_of::<Pod>()) <= KEPT {
             return Ok(());
         }
-        let mut finished: Vec<&Pod> =
-            view.list::<Pod>().filter(|pod| pods::finished(pod) && !pod.deleting()).collect();
+        let mut finished: Vec<&Pod> = view.list::<Pod>().filter(|pod| pods::finished(pod) && !pod.deleting()).collect();
         let surplus = finished.len().saturating_sub(KEPT);
         finished.sort_by_key(|pod| pod.created());
         for pod in finished.into_iter().take(surplus) {

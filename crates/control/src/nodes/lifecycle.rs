@@ -196,8 +196,7 @@ fn taint(node: &Node, view: &View, plan: &mut Plan) {
 fn mark_pods(node: &Node, view: &View, plan: &mut Plan) {
     for pod in view.list_by_field::<Pod>(node.name()).filter(|pod| pods::ready(pod)) {
         let ready = pods::condition(pod, "Ready").cloned().unwrap_or_default();
-        let wanted =
-            PodCondition { status: "False".to_owned(), last_transition_time: Some(Time(view.now())), ..ready };
+        let wanted = PodCondition { status: "False".to_owned(), last_transition_time: Some(Time(view.now())), ..ready };
         plan.push(set_pod_condition(pod, wanted, view), "its node is not ready");
         plan.event(pod, EventType::Warning, "NodeNotReady", "Node is not ready");
     }

@@ -28,7 +28,8 @@ pub(crate) fn of_pod(entry: &LogEntry, view: &View) -> Vec<Key> {
     }
     let pods = [Some(&entry.object), entry.previous.as_ref()].into_iter().flatten();
     // The first selectable field of pods is their node's name.
-    let mut names: Vec<&String> = pods.filter_map(|pod| pod.header.fields.first()).filter(|name| !name.is_empty()).collect();
+    let mut names: Vec<&String> =
+        pods.filter_map(|pod| pod.header.fields.first()).filter(|name| !name.is_empty()).collect();
     names.dedup();
     names.into_iter().map(|name| key(name, view)).collect()
 }

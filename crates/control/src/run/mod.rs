@@ -45,8 +45,7 @@ pub async fn run<D: Door>(door: D, planners: Vec<Arc<dyn Planner>>, stop: Cancel
     let driven: Vec<Arc<Driven<D>>> = planners
         .into_iter()
         .map(|planner| {
-            let driven =
-                Driven { planner, queue: Queue::default(), door: door.clone(), blocked: Mutex::default() };
+            let driven = Driven { planner, queue: Queue::default(), door: door.clone(), blocked: Mutex::default() };
             Arc::new(driven)
         })
         .collect();

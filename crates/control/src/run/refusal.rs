@@ -20,9 +20,15 @@ pub fn record(key: &Key, change: &Change, status: &Status, view: &View) -> Plan 
         replication_controller(controller, reason, &message, view.now(), &mut plan);
     }
     let text = if change_is_replica_set(change) { message } else { format!("Error creating: {}", status.message) };
-    let text = if matches!(change, Change::Delete { .. }) { format!("Error deleting: {}", status.message) } else { text };
+    let text =
+        if matches!(change, Change::Delete { .. }) { format!("Error deleting: {}", status.message) } else { text };
     plan.push(
-        Change::Event { about: reference(&object.value()), kind: EventType::Warning, reason: reason.to_owned(), message: text },
+        Change::Event {
+            about: reference(&object.value()),
+            kind: EventType::Warning,
+            reason: reason.to_owned(),
+            message: text,
+        },
         "the change was refused",
     );
     plan
@@ -60,7 +66,9 @@ fn words(change: &Change, status: &Status) -> Option<(&'static str, String)> {
 fn replica_set(set: &ReplicaSet, reason: &str, message: &str, now: Timestamp, plan: &mut Plan) {
     let before = set.status.clone().unwrap_or_default();
     let mut conditions = before.conditions.clone().unwrap_or_default();
-    let kept = |one: &ReplicaSetCondition| one.type_.as_deref() == Some("ReplicaFailure") && one.reason.as_deref() == Some(reason);
+    let kept = |one: &ReplicaSetCondition| {
+        one.type_.as_deref() == Some("ReplicaFailure") && one.reason.as_deref() == Some(reason)
+    };
     if conditions.iter().any(kept) {
         return;
     }

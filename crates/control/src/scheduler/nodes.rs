@@ -113,7 +113,7 @@ impl NodeInfo {
 }
 
 /// All nodes, with what their pods take, and the places kept free for pods that wait for victims to end.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Nodes {
     pub(super) known: BTreeMap<String, NodeInfo>,
     place_of: HashMap<Key, String>,

@@ -49,16 +49,17 @@ fn harm(preemption: &Preemption) -> (i32, i64, usize) {
 
 /// The fewest pods of lower priority whose end would let the pod in; `None` when even all would not do, or none.
 fn victims(placed: &Placed, info: &NodeInfo, nodes: &Nodes, view: &View) -> Option<Vec<Placed>> {
-    let mut lesser: Vec<Placed> = info.pods.values().filter(|other| other.priority < placed.priority).cloned().collect();
+    let mut lesser: Vec<Placed> =
+        info.pods.values().filter(|other| other.priority < placed.priority).cloned().collect();
     if lesser.is_empty() {
         return None;
     }
     // The most important and oldest are spared first.
     lesser.sort_by_key(|other| (std::cmp::Reverse(other.priority), started(other)));
-    let mut left = Nodes { nominated: nodes.nominated.clone(), ..Nodes::default() };
-    left.known.clone_from(&nodes.known);
+    let mut left = nodes.clone();
     let name = info.name();
-    let fits = |left: &Nodes| left.known.get(name).is_some_and(|info| Attempt::new(placed, left, view).reject(info).is_none());
+    let fits =
+        |left: &Nodes| left.known.get(name).is_some_and(|info| Attempt::new(placed, left, view).reject(info).is_none());
     let node = left.known.get_mut(name)?;
     for other in &lesser {
         node.take(&other.object.header.key);

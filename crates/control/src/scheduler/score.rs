@@ -81,20 +81,23 @@ fn siblings(attempt: &Attempt<'_>, info: &NodeInfo) -> i64 {
 fn has_images(attempt: &Attempt<'_>, info: &NodeInfo) -> i64 {
     let images = info.node().status.as_ref().and_then(|status| status.images.as_ref());
     let names: Vec<&String> = images.into_iter().flatten().flat_map(|image| image.names.iter().flatten()).collect();
-    let wanted: Vec<&str> = attempt.spec().containers.iter().filter_map(|container| container.image.as_deref()).collect();
+    let wanted: Vec<&str> =
+        attempt.spec().containers.iter().filter_map(|container| container.image.as_deref()).collect();
     let present = wanted.iter().filter(|image| names.iter().any(|name| name.as_str() == **image)).count();
     let percent = (present * 100).checked_div(wanted.len()).unwrap_or_default();
     i64::try_from(percent).unwrap_or_default()
 }
 
 fn more_is_better(values: Vec<i64>) -> Vec<i64> {
-    let (least, most) = (values.iter().min().copied().unwrap_or_default(), values.iter().max().copied().unwrap_or_default());
+    let (least, most) =
+        (values.iter().min().copied().unwrap_or_default(), values.iter().max().copied().unwrap_or_default());
     let scale = |value: i64| if most == least { 0 } else { (value - least) * 100 / (most - least) };
     values.into_iter().map(scale).collect()
 }
 
 fn fewer_is_better(values: Vec<i64>) -> Vec<i64> {
-    let (least, most) = (values.iter().min().copied().unwrap_or_default(), values.iter().max().copied().unwrap_or_default());
+    let (least, most) =
+        (values.iter().min().copied().unwrap_or_default(), values.iter().max().copied().unwrap_or_default());
     let scale = |value: i64| if most == least { 100 } else { 100 - (value - least) * 100 / (most - least) };
     values.into_iter().map(scale).collect()
 }

@@ -21,8 +21,7 @@ const RENEW_SECONDS: i64 = 25;
 const LEASE_SECONDS: i32 = 50;
 
 /// What the node has, unless somebody gave it another size.
-const CAPACITY: &[(&str, &str)] =
-    &[("cpu", "32"), ("memory", "256Gi"), ("ephemeral-storage", "1Ti"), ("pods", "110")];
+const CAPACITY: &[(&str, &str)] = &[("cpu", "32"), ("memory", "256Gi"), ("ephemeral-storage", "1Ti"), ("pods", "110")];
 
 const CONDITIONS: &[(&str, &str, &str, &str)] = &[
     ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -90,10 +89,8 @@ fn status(node: &Node, view: &View) -> NodeStatus {
     status.allocatable = status.allocatable.or_else(|| Some(capacity.clone()));
     status.capacity = Some(capacity);
     let address = |kind: &str, address: String| NodeAddress { type_: kind.to_owned(), address };
-    status.addresses = Some(vec![
-        address("InternalIP", super::pods::host_ip(node)),
-        address("Hostname", node.name().to_owned()),
-    ]);
+    status.addresses =
+        Some(vec![address("InternalIP", super::pods::host_ip(node)), address("Hostname", node.name().to_owned())]);
     status.node_info = Some(NodeSystemInfo {
         architecture: ARCH.to_owned(),
         operating_system: "linux".to_owned(),

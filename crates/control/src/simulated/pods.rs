@@ -85,7 +85,12 @@ fn start(node: &Node, pod: &Pod, ip: String, view: &View, plan: &mut Plan) {
         if container.restart_policy.as_deref() == Some("Always") {
             return running(container);
         }
-        ContainerStatus { ready: true, started: Some(false), state: Some(ended(0, now)), ..container_status(container, pod) }
+        ContainerStatus {
+            ready: true,
+            started: Some(false),
+            state: Some(ended(0, now)),
+            ..container_status(container, pod)
+        }
     };
     let host_ip = host_ip(node);
     let status = PodStatus {
@@ -161,12 +166,8 @@ fn container_status(container: &Container, pod: &Pod) -> ContainerStatus {
 
 fn conditions(pod: &Pod, ready: &str, now: Timestamp) -> Vec<PodCondition> {
     let before = pod.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
-    let own = [
-        ("PodReadyToStartContainers", ready),
-        ("Initialized", "True"),
-        ("Ready", ready),
-        ("ContainersReady", ready),
-    ];
+    let own =
+        [("PodReadyToStartContainers", ready), ("Initialized", "True"), ("Ready", ready), ("ContainersReady", ready)];
     let kept = before.iter().filter(|one| !own.iter().any(|(kind, _)| *kind == one.type_)).cloned();
     let own = own.iter().map(|(kind, value)| {
         let same = before.iter().find(|one| one.type_ == *kind && one.status == *value);

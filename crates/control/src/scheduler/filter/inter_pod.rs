@@ -90,7 +90,8 @@ impl Matcher {
             None => {}
             Some(selector) => {
                 if let Ok(selector) = LabelSelector::from_object(selector) {
-                    let chosen = view.list::<Namespace>().filter(|one| selector.matches_map(one.metadata.labels.as_ref()));
+                    let chosen =
+                        view.list::<Namespace>().filter(|one| selector.matches_map(one.metadata.labels.as_ref()));
                     namespaces.extend(chosen.map(|namespace| namespace.name().to_owned()));
                 }
             }

@@ -16,11 +16,8 @@ pub(super) fn unschedulable(attempt: &Attempt<'_>, info: &NodeInfo) -> Option<Re
     if info.node().spec.as_ref().and_then(|spec| spec.unschedulable) != Some(true) {
         return None;
     }
-    let taint = Taint {
-        key: node_taints::UNSCHEDULABLE.to_owned(),
-        effect: "NoSchedule".to_owned(),
-        ..Taint::default()
-    };
+    let taint =
+        Taint { key: node_taints::UNSCHEDULABLE.to_owned(), effect: "NoSchedule".to_owned(), ..Taint::default() };
     let tolerated = tolerations(attempt).iter().any(|toleration| node_taints::tolerates(toleration, &taint));
     (!tolerated).then(|| Rejection::lasting("node(s) were unschedulable"))
 }

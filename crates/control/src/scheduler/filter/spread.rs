@@ -77,7 +77,8 @@ fn count(constraint: &TopologySpreadConstraint, placed: &Placed, nodes: &Nodes) 
 /// Whether a node's pods count: `nodeAffinityPolicy` and `nodeTaintsPolicy` (KEP-3094).
 fn counts_for(constraint: &TopologySpreadConstraint, placed: &Placed, info: &NodeInfo) -> bool {
     let Some(spec) = placed.pod().spec.as_ref() else { return false };
-    let by_affinity = constraint.node_affinity_policy.as_deref() == Some("Ignore") || affinity::required(spec, info.node());
+    let by_affinity =
+        constraint.node_affinity_policy.as_deref() == Some("Ignore") || affinity::required(spec, info.node());
     let tolerations = spec.tolerations.as_deref().unwrap_or_default();
     let by_taints = constraint.node_taints_policy.as_deref() != Some("Honor")
         || taints::untolerated(taints::of(info.node()), tolerations, taints::NO_PLACE).is_none();
