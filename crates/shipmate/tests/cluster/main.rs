@@ -8,5 +8,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
 
+mod helm;
+mod nodes;
+mod output;
+mod streams;
 mod support;
 mod tour;
+mod workloads;
+mod writes;
