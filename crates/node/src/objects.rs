@@ -17,13 +17,21 @@ use crate::labels::PodRef;
 
 /// The API server did not give an object.
 #[derive(Debug, thiserror::Error)]
-#[error("could not get {kind} {namespace}/{name}: {source}")]
+#[error("failed to fetch {kind} {namespace}/{name}: {}", words(.source))]
 pub(crate) struct FetchError {
     kind: &'static str,
     namespace: String,
     name: String,
     // Boxed: it is far larger than everything else.
     source: Box<kube::Error>,
+}
+
+/// What the API server said, or why it said nothing.
+fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// Looks up what pods refer to.
@@ -85,7 +93,7 @@ impl Objects {
         let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &pod.namespace);
         api.create_token_request(account, &PostParams::default(), &request)
             .await
-            .map_err(|source| failed("a token of serviceaccount", &pod.namespace, account, source))
+            .map_err(|source| failed("token of serviceaccount", &pod.namespace, account, source))
     }
 }
 

@@ -11,8 +11,10 @@ use crate::pod::report::Reported;
 use crate::pod::start::NotStarted;
 use crate::pod::worker::{Done, Worker};
 
-/// What could not be done is tried again after this, in seconds; doubled each time up to the second.
-const RETRY: (u32, u32) = (1, 30);
+/// What could not be done is tried again after this, doubled each time up to the second.
+const RETRY: (SignedDuration, SignedDuration) = (SignedDuration::from_millis(250), SignedDuration::from_secs(30));
+/// A status that was not taken is sent again after this.
+const RESEND: SignedDuration = SignedDuration::from_secs(1);
 /// A container that could not be created is tried again after this.
 const RETRY_CREATE: SignedDuration = SignedDuration::from_secs(10);
 
@@ -115,11 +117,11 @@ impl Worker {
                 self.report_after = None;
                 self.reported = *status;
             }
-            // The watch will say so too.
-            Reported::Gone => self.report_after = Some(now + SignedDuration::from_secs(10)),
+            // If it is true, the watch will say so too.
+            Reported::Gone => self.report_after = Some(now + RESEND),
             Reported::Failed(problem) => {
                 debug!(pod = %self.id, error = problem, "status not reported");
-                self.report_after = Some(now + SignedDuration::from_secs(1));
+                self.report_after = Some(now + RESEND);
             }
         }
     }
@@ -127,8 +129,8 @@ impl Worker {
     /// Something failed once more.
     fn failure(&mut self, message: String, now: Timestamp) -> Failure {
         let (first, most) = RETRY;
-        let delay = first.saturating_mul(1 << self.n_failures.min(8)).min(most);
+        let delay = (first * (1 << self.n_failures.min(8))).min(most);
         self.n_failures += 1;
-        Failure { message, retry_at: now + SignedDuration::from_secs(i64::from(delay)) }
+        Failure { message, retry_at: now + delay }
     }
 }
