@@ -1,15 +1,18 @@
 //! `shipmate start`.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use futures::StreamExt as _;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::jiff::Timestamp;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use sandbox::config::Nodes;
 use sandbox::layout::{Home, Name};
-use sandbox::{NewNodes, Sandbox, kubeconfig};
+use sandbox::{Cluster, NewNodes, Sandbox, kubeconfig};
 
 use super::launch::{Launch, Progress};
 use super::sample;
@@ -25,6 +28,7 @@ pub(crate) fn run(arguments: &Start) -> anyhow::Result<()> {
     let name: Name = arguments.which.name.parse()?;
     let progress = Progress::new(&format!("starting cluster {name}"));
     let (sandbox, new) = open_or_create(&home, &name, arguments.nodes.as_deref())?;
+    let (since, stopped) = (Timestamp::now(), stopped_nodes(sandbox.cluster()));
     sandbox.ensure_running(&Launch(&progress))?;
     let access = sandbox.cluster().access()?;
     progress.step("waiting for nodes to be Ready");
@@ -32,7 +36,8 @@ pub(crate) fn run(arguments: &Start) -> anyhow::Result<()> {
         Nodes::Real { nodes, .. } => nodes.iter().map(|node| node.name.to_string()).collect(),
         Nodes::Simulated { count } => (1..=*count).map(|number| format!("{name}-sim-{number}")).collect(),
     };
-    client::with(&access, async |client| wait_ready(client, nodes).await)?;
+    let mut waited_for = WaitedFor { renewal: stopped, since, ready: nodes };
+    client::with(&access, async |client| wait_ready(client, &mut waited_for).await)?;
     let file = sandbox.write_kubeconfig(&kubeconfig::files()?)?;
     let created = if new { "created and " } else { "" };
     progress.done(&format!(
@@ -80,28 +85,55 @@ fn parse_nodes(text: &str) -> anyhow::Result<NewNodes> {
     }
 }
 
-/// Returns when all these nodes are Ready.
-async fn wait_ready(client: Client, mut waited_for: Vec<String>) -> anyhow::Result<()> {
-    let events = watcher(Api::<Node>::all(client), watcher::Config::default()).default_backoff().applied_objects();
-    let mut events = std::pin::pin!(events);
-    let waiting = async {
-        while !waited_for.is_empty() {
-            // A lost watch is taken up again by the stream itself.
-            if let Some(Ok(node)) = events.next().await
-                && ready(&node)
-            {
-                waited_for.retain(|name| *name != node.name_any());
-            }
-        }
-    };
-    if tokio::time::timeout(READY, waiting).await.is_err() {
-        bail!(
-            "nodes {} are not Ready after {} s: `shipmate logs --node NODE` shows what they say",
-            waited_for.join(", "),
-            READY.as_secs()
-        );
+/// The real nodes whose process does not run.
+fn stopped_nodes(cluster: &Cluster) -> BTreeSet<String> {
+    let nodes = cluster.status().nodes.into_iter();
+    nodes.filter(|node| node.kubelet.is_none()).map(|node| node.node.name.to_string()).collect()
+}
+
+/// What nodes have yet to do.
+struct WaitedFor {
+    /// Nodes that have to renew their lease after `since`: those that were stopped, whose conditions are from before.
+    renewal: BTreeSet<String>,
+    since: Timestamp,
+    /// Nodes that have to be Ready.
+    ready: BTreeSet<String>,
+}
+
+async fn wait_ready(client: Client, waited_for: &mut WaitedFor) -> anyhow::Result<()> {
+    if let Ok(()) = tokio::time::timeout(READY, watch_nodes(client, waited_for)).await {
+        return Ok(());
     }
-    Ok(())
+    let nodes: Vec<&str> = waited_for.renewal.union(&waited_for.ready).map(String::as_str).collect();
+    bail!(
+        "nodes {} are not Ready after {} s: `shipmate logs --node NODE` shows what they say",
+        nodes.join(", "),
+        READY.as_secs()
+    );
+}
+
+/// Returns when nothing is waited for any more. A node renews its lease after it has reported its conditions.
+async fn watch_nodes(client: Client, waited_for: &mut WaitedFor) {
+    let leases = Api::<Lease>::namespaced(client.clone(), "kube-node-lease");
+    let leases = watcher(leases, watcher::Config::default()).default_backoff().applied_objects();
+    let mut leases = std::pin::pin!(leases);
+    while !waited_for.renewal.is_empty() {
+        // A lost watch is taken up again by the stream itself.
+        let Some(Ok(lease)) = leases.next().await else { continue };
+        let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref());
+        if renewed.is_some_and(|time| time.0 >= waited_for.since) {
+            waited_for.renewal.remove(&lease.name_any());
+        }
+    }
+    let nodes = watcher(Api::<Node>::all(client), watcher::Config::default()).default_backoff().applied_objects();
+    let mut nodes = std::pin::pin!(nodes);
+    while !waited_for.ready.is_empty() {
+        if let Some(Ok(node)) = nodes.next().await
+            && ready(&node)
+        {
+            waited_for.ready.remove(&node.name_any());
+        }
+    }
 }
 
 fn ready(node: &Node) -> bool {
