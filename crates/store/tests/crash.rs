@@ -1,5 +1,7 @@
 //! What was answered survives `kill -9` at any instant, and each commit is there whole or not at all.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;

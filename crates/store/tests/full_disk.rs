@@ -1,5 +1,7 @@
 //! A full disk refuses writes and loses nothing; when there is space again, writing goes on. Needs root, to mount.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
