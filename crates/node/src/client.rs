@@ -19,6 +19,15 @@ pub enum ClientError {
     Certificates(#[source] Box<kube::Error>),
 }
 
+/// No answer takes longer, watches aside.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Bounds a request: a server that hangs must not hang the node.
+pub(crate) async fn bounded<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+    let late = || kube::Error::Service(format!("no answer from the API server within {ANSWER:?}").into());
+    tokio::time::timeout(ANSWER, request).await.unwrap_or_else(|_| Err(late()))
+}
+
 /// Makes the client; nothing is sent yet.
 pub(crate) fn connect(config: &Config) -> Result<Client, ClientError> {
     let address = config.server.parse().map_err(|_| ClientError::Address(config.server.clone()))?;

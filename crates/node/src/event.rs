@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use crate::client::bounded;
 use crate::labels::PodRef;
 
 /// Events that wait to be sent.
@@ -143,7 +144,7 @@ impl Sender {
                 () = stop.cancelled() => None,
             };
             let Some(entry) = entry else { return };
-            if let Err(err) = self.send(entry).await {
+            if let Err(err) = bounded(self.send(entry)).await {
                 debug!(error = %err, "event not sent");
             }
         }

@@ -23,6 +23,10 @@ use crate::volume::tokens::Tokens;
 /// Pulls that run at once.
 const PULLS: usize = 4;
 
+/// Sandboxes and containers that are made at once: more make none of them faster on a small machine,
+/// and all of them later.
+const STARTS: usize = 8;
+
 /// The shared state of a node.
 pub struct Node {
     pub config: Config,
@@ -37,6 +41,7 @@ pub struct Node {
     pub(crate) objects: Objects,
     pub(crate) tokens: Tokens,
     pub(crate) pulls: Semaphore,
+    pub(crate) starts: Semaphore,
     pub(crate) machine: Machine,
     pods: Mutex<HashMap<String, Entry>>,
     /// The uid of the pod that a sandbox or container belongs to, by its id.
@@ -77,6 +82,7 @@ impl Node {
             objects: Objects::new(client.clone()),
             tokens: Tokens::default(),
             pulls: Semaphore::new(PULLS),
+            starts: Semaphore::new(STARTS),
             pods: Mutex::default(),
             owners: Mutex::default(),
             changes: watch::Sender::new(0),

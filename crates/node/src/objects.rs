@@ -9,10 +9,12 @@ use std::sync::Arc;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
+use k8s_openapi::api::node::v1::RuntimeClass;
 use kube::api::PostParams;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
+use crate::client::bounded;
 use crate::labels::PodRef;
 
 /// The API server did not give an object.
@@ -64,13 +66,20 @@ impl Objects {
         self.get("serviceaccount", namespace, name).await
     }
 
+    /// The runtime handler of a RuntimeClass; `None` when there is no such class.
+    pub(crate) async fn runtime_handler(&self, class: &str) -> Result<Option<String>, FetchError> {
+        let api: Api<RuntimeClass> = Api::all(self.client.clone());
+        let found = bounded(api.get_opt(class)).await.map_err(|source| failed("runtimeclass", "", class, source))?;
+        Ok(found.map(|class| class.handler))
+    }
+
     async fn get<K>(&self, kind: &'static str, namespace: &str, name: &str) -> Result<Option<Arc<K>>, FetchError>
     where
         K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
         K::DynamicType: Default,
     {
         let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
-        let object = api.get_opt(name).await.map_err(|source| failed(kind, namespace, name, source))?;
+        let object = bounded(api.get_opt(name)).await.map_err(|source| failed(kind, namespace, name, source))?;
         Ok(object.map(Arc::new))
     }
 
@@ -91,7 +100,7 @@ impl Objects {
             ..TokenRequest::default()
         };
         let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &pod.namespace);
-        api.create_token_request(account, &PostParams::default(), &request)
+        bounded(api.create_token_request(account, &PostParams::default(), &request))
             .await
             .map_err(|source| failed("token of serviceaccount", &pod.namespace, account, source))
     }

@@ -26,6 +26,11 @@ pub(crate) fn limit(container: &Container, resource: &str) -> Option<Quantity> {
 
 /// `Guaranteed`, `Burstable` or `BestEffort`.
 pub(crate) fn class(spec: &PodSpec) -> &'static str {
+    // Resources of the pod as a whole count instead of those of its containers (KEP-2837).
+    if let Some(whole) = &spec.resources {
+        let alone = Container { resources: Some(whole.clone()), ..Container::default() };
+        return class(&PodSpec { containers: vec![alone], ..PodSpec::default() });
+    }
     let containers: Vec<_> = members::init(spec).chain(members::main(spec)).collect();
     let resources = ["cpu", "memory"];
     let asks = |container: &Container| {

@@ -46,14 +46,27 @@ pub(crate) async fn run_sandbox(task: &Task, spec: &PodSpec, attempt: u32) -> Re
     let logs = node.config.pod_log_dir(&id.namespace, &id.name, &id.uid);
     std::fs::create_dir_all(&logs).map_err(|err| format!("create pod log directory {}: {err}", logs.display()))?;
     let config = sandbox_config(task, spec, attempt);
-    match node.runtime.run_pod_sandbox(config, "").await {
-        Ok(_) => Ok(()),
-        Err(err) => {
-            let message = format!("Failed to create pod sandbox: {}", err.event_text());
-            node.events.record(&About::pod(id), Level::Warning, "FailedCreatePodSandBox", &message);
-            Err(err.event_text())
-        }
+    let made = async {
+        let handler = handler(task, spec).await?;
+        let _turn = node.starts.acquire().await.map_err(|err| err.to_string())?;
+        node.runtime.run_pod_sandbox(config, &handler).await.map_err(|err| err.event_text())
+    };
+    made.await.map(drop).inspect_err(|problem| {
+        let message = format!("Failed to create pod sandbox: {problem}");
+        node.events.record(&About::pod(id), Level::Warning, "FailedCreatePodSandBox", &message);
+    })
+}
+
+/// The runtime's handler for the pod; the empty one is the default.
+async fn handler(task: &Task, spec: &PodSpec) -> Result<String, String> {
+    if spec.host_users == Some(false) {
+        return Err("the container runtime of this node does not support user namespaces".to_owned());
     }
+    let Some(class) = spec.runtime_class_name.as_deref().filter(|class| !class.is_empty()) else {
+        return Ok(String::new());
+    };
+    let handler = task.node.objects.runtime_handler(class).await.map_err(|err| err.to_string())?;
+    handler.ok_or_else(|| format!("failed to get sandbox runtime: no runtime class \"{class}\" is found"))
 }
 
 fn sandbox_config(task: &Task, spec: &PodSpec, attempt: u32) -> PodSandboxConfig {
@@ -92,6 +105,7 @@ pub(crate) async fn start(
         node.events.record(&about, Level::Warning, "Failed", &format!("Error: {message}"));
         NotStarted::failed("CreateContainerConfigError", message)
     })?;
+    let turn = node.starts.acquire().await.map_err(|_| NotStarted::GivenUp)?;
     if stop.is_cancelled() {
         return Err(NotStarted::GivenUp);
     }
@@ -108,6 +122,7 @@ pub(crate) async fn start(
         node.events.record(&about, Level::Warning, "Failed", &format!("Error: {message}"));
         NotStarted::failed("RunContainerError", message)
     })?;
+    drop(turn);
     node.events.record(&about, Level::Normal, "Started", "Container started");
     task.inbox.tell(|news| news.look = true);
     post_start(task, &member, &id, &about, stop).await

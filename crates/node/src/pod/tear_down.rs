@@ -6,6 +6,7 @@ use kube::api::{DeleteParams, Preconditions};
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::cgroup;
+use crate::client::bounded;
 use crate::pod::decide::Action;
 use crate::pod::worker::Task;
 use crate::volume;
@@ -95,7 +96,7 @@ async fn finish(task: &Task, gone: bool) -> Result<(), TearDownError> {
     let api: Api<Pod> = Api::namespaced(task.node.client.clone(), &id.namespace);
     let this_one = Preconditions { uid: Some(id.uid.clone()), resource_version: None };
     let now = DeleteParams { grace_period_seconds: Some(0), preconditions: Some(this_one), ..DeleteParams::default() };
-    match api.delete(&id.name, &now).await {
+    match bounded(api.delete(&id.name, &now)).await {
         // Gone, or another pod of that name by now.
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
         Err(err) => Err(TearDownError::Object(Box::new(err))),

@@ -17,6 +17,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::client::bounded;
 use crate::event::{About, Level};
 use crate::node::Node;
 use crate::register::machine::meminfo;
@@ -38,7 +39,7 @@ const LEASE_NAMESPACE: &str = "kube-node-lease";
 pub(crate) async fn run(node: Arc<Node>, stop: CancellationToken) {
     let mut heart = Heart::new(node);
     loop {
-        let wait = match heart.beat().await {
+        let wait = match bounded(heart.beat()).await {
             Ok(true) => PERIOD,
             Ok(false) => SOON,
             Err(err) => {
