@@ -38,11 +38,7 @@ pub type Outgoing = UnsyncBoxBody<Bytes, BoxError>;
 
 impl Server {
     /// Answers one request.
-    pub async fn handle(
-        self: &Arc<Self>,
-        request: http::Request<Incoming>,
-        peer: &Peer,
-    ) -> http::Response<Outgoing> {
+    pub async fn handle(self: &Arc<Self>, request: http::Request<Incoming>, peer: &Peer) -> http::Response<Outgoing> {
         let (mut parts, body) = request.into_parts();
         let upgrade = parts.extensions.remove::<OnUpgrade>();
         let query = Query::parse(parts.uri.query().unwrap_or_default());
@@ -125,14 +121,15 @@ async fn yaml(mut response: Response) -> Response {
             all.into()
         }
     };
-    response.body = match serde_json::from_slice::<serde_json::Value>(&json).map(|value| serde_saphyr::to_string(&value)) {
-        Ok(Ok(text)) => {
-            let kind = http::HeaderValue::from_static("application/yaml");
-            response.headers.insert(http::header::CONTENT_TYPE, kind);
-            Body::Full(text.into())
-        }
-        _ => Body::Full(json),
-    };
+    response.body =
+        match serde_json::from_slice::<serde_json::Value>(&json).map(|value| serde_saphyr::to_string(&value)) {
+            Ok(Ok(text)) => {
+                let kind = http::HeaderValue::from_static("application/yaml");
+                response.headers.insert(http::header::CONTENT_TYPE, kind);
+                Body::Full(text.into())
+            }
+            _ => Body::Full(json),
+        };
     response
 }
 
