@@ -26,10 +26,20 @@ pub(crate) struct Created {
     pub(crate) object_bytes: usize,
 }
 
-/// Makes the namespace.
+/// How long a new namespace may be without its service account, and how often it is asked for.
+const ACCOUNT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(10));
+
+/// Makes the namespace; returns when pods can be created in it.
 pub(crate) async fn namespace(client: &kube::Client) -> anyhow::Result<()> {
     let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
-    post(client, "/api/v1/namespaces", body.to_string().into_bytes()).await.map(drop)
+    post(client, "/api/v1/namespaces", body.to_string().into_bytes()).await?;
+    let path = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default");
+    let there = async {
+        while get(client, &path).await.is_err() {
+            tokio::time::sleep(ACCOUNT.1).await;
+        }
+    };
+    tokio::time::timeout(ACCOUNT.0, there).await.context("a new namespace gets no service account")
 }
 
 /// Creates `clients * each` ConfigMaps that hold `payload` bytes each.
