@@ -1,10 +1,13 @@
 //! The ConfigMaps, Secrets and tokens that pods refer to.
 //!
 //! They are asked for by name when a pod needs them, and never listed: a node must see only what its
-//! own pods use.
+//! own pods use. Many pods refer to the same object (their namespace's root certificates, for one), so
+//! what is only looked at to see whether it changed is fetched once for all of them.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
@@ -13,6 +16,7 @@ use k8s_openapi::api::node::v1::RuntimeClass;
 use kube::api::PostParams;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
+use tokio::sync::Mutex as AsyncMutex;
 
 use crate::client::bounded;
 use crate::labels::PodRef;
@@ -36,25 +40,94 @@ fn words(error: &kube::Error) -> String {
     }
 }
 
+/// How old an answer may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// A container is about to start with it.
+    Fresh,
+    /// Something shows it already, and follows.
+    Recent,
+}
+
+/// What counts as recent; less than the time between two looks at the same object.
+const RECENT: Duration = Duration::from_secs(20);
+/// More objects than this are not remembered.
+const REMEMBERED: usize = 1024;
+
 /// Looks up what pods refer to.
-#[derive(Clone)]
 pub(crate) struct Objects {
     client: Client,
+    config_maps: Cache<ConfigMap>,
+    secrets: Cache<Secret>,
+}
+
+/// An answer and when it came.
+type Slot<K> = Arc<AsyncMutex<Option<(Instant, Option<Arc<K>>)>>>;
+
+/// The last answers, by namespace and name. Whoever asks while an answer is under way waits for it.
+struct Cache<K> {
+    slots: Mutex<HashMap<(String, String), Slot<K>>>,
+}
+
+impl<K> Default for Cache<K> {
+    fn default() -> Self {
+        Self { slots: Mutex::default() }
+    }
+}
+
+impl<K> Cache<K> {
+    fn slot(&self, namespace: &str, name: &str) -> Slot<K> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= REMEMBERED {
+            slots.clear();
+        }
+        slots.entry((namespace.to_owned(), name.to_owned())).or_default().clone()
+    }
 }
 
 impl Objects {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client }
+        Self { client, config_maps: Cache::default(), secrets: Cache::default() }
     }
 
     /// `None` when there is no such ConfigMap.
-    pub(crate) async fn config_map(&self, namespace: &str, name: &str) -> Result<Option<Arc<ConfigMap>>, FetchError> {
-        self.get("configmap", namespace, name).await
+    pub(crate) async fn config_map(
+        &self,
+        namespace: &str,
+        name: &str,
+        age: Age,
+    ) -> Result<Option<Arc<ConfigMap>>, FetchError> {
+        self.cached(&self.config_maps, ("configmap", namespace, name), age).await
     }
 
     /// `None` when there is no such Secret.
-    pub(crate) async fn secret(&self, namespace: &str, name: &str) -> Result<Option<Arc<Secret>>, FetchError> {
-        self.get("secret", namespace, name).await
+    pub(crate) async fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        age: Age,
+    ) -> Result<Option<Arc<Secret>>, FetchError> {
+        self.cached(&self.secrets, ("secret", namespace, name), age).await
+    }
+
+    async fn cached<K>(
+        &self,
+        cache: &Cache<K>,
+        (kind, namespace, name): (&'static str, &str, &str),
+        age: Age,
+    ) -> Result<Option<Arc<K>>, FetchError>
+    where
+        K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K::DynamicType: Default,
+    {
+        let slot = cache.slot(namespace, name);
+        let mut held = slot.lock().await;
+        if let Some((_, object)) = held.as_ref().filter(|(at, _)| age == Age::Recent && at.elapsed() < RECENT) {
+            return Ok(object.clone());
+        }
+        let object = self.get(kind, namespace, name).await?;
+        *held = Some((Instant::now(), object.clone()));
+        Ok(object)
     }
 
     /// `None` when there is no such ServiceAccount.

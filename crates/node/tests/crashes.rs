@@ -99,3 +99,37 @@ fn a_deletion_is_finished_by_the_next_run() {
         world.end().await;
     });
 }
+
+#[test]
+fn no_container_runs_twice_however_often_the_node_is_killed() {
+    inside("no_container_runs_twice_however_often_the_node_is_killed", || async {
+        let mut world = World::new().await;
+        let dir = tempfile::tempdir().unwrap();
+        for round in 0..12_u64 {
+            let name = format!("p{round}");
+            let mut counted = container("c", &until_term(&format!("echo run >> /h/{name}")));
+            counted["volumeMounts"] = json!([{"name": "h", "mountPath": "/h"}]);
+            world.create(
+                &name,
+                json!({
+                    "containers": [counted], "volumes": [{"name": "h", "hostPath": {"path": dir.path()}}],
+                }),
+            );
+            // Each round hits another stage of the start.
+            tokio::time::sleep(std::time::Duration::from_millis(round * 17)).await;
+            world.kill_node().await;
+            world.start_node();
+        }
+        for round in 0..12 {
+            let name = format!("p{round}");
+            let pod = world.api.pod(&name, |pod| condition(pod, "Ready") == "True").await;
+            let runs = std::fs::read_to_string(dir.path().join(&name)).unwrap().lines().count();
+            let restarts = status(&pod, "c")["restartCount"].as_u64().unwrap();
+            assert!(runs as u64 <= restarts + 1, "{name} ran {runs} times, restarted {restarts} times");
+        }
+        let listed = world.runtime.list_containers(cri::v1::ContainerFilter::default()).await.unwrap();
+        let running = listed.iter().filter(|found| found.state() == cri::v1::ContainerState::ContainerRunning);
+        assert_eq!(running.count(), 12);
+        world.end().await;
+    });
+}

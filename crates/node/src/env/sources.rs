@@ -6,7 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, Secret};
 
 use crate::env::BadEnv;
-use crate::objects::{FetchError, Objects};
+use crate::objects::{Age, FetchError, Objects};
 
 /// Objects by name; `None` for one that does not exist.
 #[derive(Debug, Default)]
@@ -22,11 +22,11 @@ impl Sources {
         let mut sources = Self { namespace: namespace.to_owned(), ..Self::default() };
         let (config_maps, secrets) = names(container);
         for name in config_maps {
-            let object = objects.config_map(namespace, &name).await?;
+            let object = objects.config_map(namespace, &name, Age::Fresh).await?;
             sources.config_maps.insert(name, object);
         }
         for name in secrets {
-            let object = objects.secret(namespace, &name).await?;
+            let object = objects.secret(namespace, &name, Age::Fresh).await?;
             sources.secrets.insert(name, object);
         }
         Ok(sources)

@@ -13,6 +13,7 @@ use crate::event::{About, Level};
 use crate::image::credentials;
 use crate::labels::PodRef;
 use crate::node::Node;
+use crate::objects::Age;
 
 /// Why an image is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +151,7 @@ async fn pull_secrets(node: &Node, wanted: &Wanted<'_>) -> Vec<Arc<Secret>> {
     }
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for name in names.into_iter().filter(|name| !name.is_empty()) {
-        match node.objects.secret(namespace, &name).await {
+        match node.objects.secret(namespace, &name, Age::Fresh).await {
             Ok(Some(secret)) => found.push(secret),
             Ok(None) | Err(_) => missing.push(name),
         }

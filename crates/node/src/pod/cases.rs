@@ -265,6 +265,14 @@ fn a_sandbox_that_cannot_be_used_is_replaced() {
 }
 
 #[test]
+fn strays_are_killed() {
+    let pod = pod(two());
+    let old = Container { id: "old".into(), sandbox: "s9".into(), ..running("a") };
+    check(&pod, &seen(&[running("a"), running("b"), old]), &mounted(), &["kill old 30"]);
+    check(&pod, &seen(&[running("a"), running("b"), running("z")]), &mounted(), &["kill z0 30"]);
+}
+
+#[test]
 fn old_records_are_removed() {
     let pod = pod(json!({"containers": [{"name": "a", "image": "i"}]}));
     let records = [attempt(running("a"), 2), attempt(exited("a", 1), 1), attempt(exited("a", 1), 0)];

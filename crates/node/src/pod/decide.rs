@@ -239,8 +239,19 @@ fn resize(facts: &Facts, member: &Member, seen: &Container) -> Option<Resize> {
     Some(if cpu && restarts("cpu") || memory && restarts("memory") { Resize::Restart } else { Resize::InPlace })
 }
 
-/// Kills running containers that changed or that their probes gave up on.
+/// Kills running containers that changed, that their probes gave up on, or that should not be there.
 fn kill_unwanted(facts: &Facts, spec: &PodSpec, decision: &mut Decision) {
+    for stray in facts.seen.alive() {
+        let current = facts.seen.current(&stray.name).is_some_and(|current| current.id == stray.id);
+        if !current || members::find(spec, &stray.name).is_none() {
+            decision.act(Action::Kill {
+                id: stray.id.clone(),
+                name: stray.name.clone(),
+                grace: stray.notes.grace,
+                message: format!("Stopping container {}", stray.name),
+            });
+        }
+    }
     for member in members::members(spec) {
         let name = member.name();
         let Some(seen) = facts.seen.current(name).filter(|seen| seen.alive()) else { continue };

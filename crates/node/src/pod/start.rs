@@ -12,6 +12,7 @@ use crate::env::{self, Given};
 use crate::event::{About, Level};
 use crate::image::pull;
 use crate::labels::{Notes, PodRef};
+use crate::objects::Age;
 use crate::pod::members::{self, Class, Member};
 use crate::pod::worker::Task;
 use crate::pod::{container, hooks, hosts, resolv, resources, sandbox, security};
@@ -172,7 +173,7 @@ async fn configure(
     security::check_non_root(spec, container, image, &task.id.to_string())?;
     let ips = task.ips(spec);
     let host_ip = node.config.node_ip.to_string();
-    let volumes = Volumes { node, id: &task.id, pod: &task.pod, spec };
+    let volumes = Volumes { node, id: &task.id, pod: &task.pod, spec, age: Age::Fresh };
     let sources = Sources::fetch(&node.objects, &task.id.namespace, container).await.map_err(|err| err.to_string())?;
     let known = node.services.borrow().clone();
     let services: Vec<_> = known.iter().flat_map(|known| known.services.values().cloned()).collect();

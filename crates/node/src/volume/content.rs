@@ -101,7 +101,12 @@ fn file(data: Vec<u8>, mode: i32) -> File {
 }
 
 async fn config_map(volumes: &Volumes<'_>, name: &str, wanted: &Wanted<'_>) -> Result<Files, String> {
-    let found = volumes.node.objects.config_map(&volumes.id.namespace, name).await.map_err(|err| err.to_string())?;
+    let found = volumes
+        .node
+        .objects
+        .config_map(&volumes.id.namespace, name, volumes.age)
+        .await
+        .map_err(|err| err.to_string())?;
     match found {
         Some(object) => wanted.pick(&config_map_data(&object)).map_err(|problem| format!("configmap {problem}")),
         None if wanted.optional => Ok(Files::new()),
@@ -116,7 +121,8 @@ fn config_map_data(object: &ConfigMap) -> BTreeMap<String, Vec<u8>> {
 }
 
 async fn secret(volumes: &Volumes<'_>, name: &str, wanted: &Wanted<'_>) -> Result<Files, String> {
-    let found = volumes.node.objects.secret(&volumes.id.namespace, name).await.map_err(|err| err.to_string())?;
+    let found =
+        volumes.node.objects.secret(&volumes.id.namespace, name, volumes.age).await.map_err(|err| err.to_string())?;
     match found {
         Some(object) => wanted.pick(&secret_data(&object)).map_err(|problem| format!("secret {problem}")),
         None if wanted.optional => Ok(Files::new()),

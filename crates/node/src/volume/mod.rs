@@ -23,6 +23,7 @@ use k8s_openapi::api::core::v1::{Pod, PodSpec, Volume};
 use crate::env::fields::Fields;
 use crate::labels::PodRef;
 use crate::node::Node;
+use crate::objects::Age;
 
 /// A volume that is not there.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,8 @@ pub(crate) struct Volumes<'a> {
     pub id: &'a PodRef,
     pub pod: &'a Pod,
     pub spec: &'a PodSpec,
+    /// How old the objects that they show may be.
+    pub age: Age,
 }
 
 impl Volumes<'_> {

@@ -93,6 +93,18 @@ impl World {
         }
     }
 
+    /// Ends the node where it stands, as SIGKILL does.
+    pub async fn kill_node(&mut self) {
+        if let Some((_, task)) = self.node.take() {
+            task.abort();
+            let _ = task.await;
+        }
+        // Its own tasks end a moment later; the next node needs their port.
+        while std::net::TcpListener::bind("127.0.0.1:10250").is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Kills containerd and starts it again.
     pub async fn crash_containerd(&mut self) {
         self.containerd.kill().unwrap();

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::event::{About, Level};
+use crate::objects::Age;
 use crate::pod::decide::Action;
 use crate::pod::members;
 use crate::pod::memory::Verdict;
@@ -48,7 +49,8 @@ impl Worker {
         match action {
             Action::Mount => {
                 self.work.spawn(async move {
-                    let volumes = Volumes { node: &task.node, id: &task.id, pod: &task.pod, spec: &spec };
+                    let volumes =
+                        Volumes { node: &task.node, id: &task.id, pod: &task.pod, spec: &spec, age: Age::Fresh };
                     Done::Mounted(volumes.mount().await.map_err(|err| err.to_string()))
                 });
             }

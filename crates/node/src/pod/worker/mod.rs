@@ -21,6 +21,7 @@ use tracing::debug;
 use crate::event::{About, Level};
 use crate::labels::PodRef;
 use crate::node::{Node, PodView};
+use crate::objects::Age;
 use crate::pod::decide::{Action, Decision, Facts, decide};
 use crate::pod::inbox::{Inbox, News};
 use crate::pod::members;
@@ -220,7 +221,7 @@ impl Worker {
             let task = self.task();
             self.work.spawn(async move {
                 if let Some(spec) = &task.pod.spec {
-                    Volumes { node: &task.node, id: &task.id, pod: &task.pod, spec }.refresh().await;
+                    Volumes { node: &task.node, id: &task.id, pod: &task.pod, spec, age: Age::Recent }.refresh().await;
                 }
                 Done::Refreshed
             });
