@@ -8,6 +8,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+/// The port of the kubelet API, as on any node.
+pub(crate) const KUBELET_PORT: u16 = 10250;
+
 /// The configuration of one node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -12,7 +12,7 @@ use tracing::info;
 
 use crate::api::{self, Api as KubeletApi};
 use crate::client::{self, ClientError};
-use crate::config::Config;
+use crate::config::{Config, KUBELET_PORT};
 use crate::event::Recorder;
 use crate::image::collect;
 use crate::network::{Network, NetworkError};
@@ -21,8 +21,6 @@ use crate::register::heartbeat;
 use crate::register::machine::Machine;
 use crate::{dispatch, listen, logs, services};
 
-/// Port of the kubelet API.
-const KUBELET_PORT: u16 = 10250;
 /// How often volumes that show objects are compared with them.
 const REFRESH: Duration = Duration::from_secs(30);
 

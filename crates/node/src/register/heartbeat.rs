@@ -122,9 +122,10 @@ impl Heart {
         if let Err(kube::Error::Api(problem)) = &sent
             && problem.code == 404
         {
-            // Somebody deleted the object: register again with the next beat.
-            self.uid = None;
-            self.sent = None;
+            // Who deletes a node wants it gone: as with any kubelet, it comes back with the next start.
+            warn!(node = name, "the node's object was deleted; start the node again to register it");
+            self.sent = Some((status, now));
+            return Ok(());
         }
         sent?;
         self.tell_readiness(was_ready, &status);

@@ -10,13 +10,11 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
-use crate::config::Config;
+use crate::config::{Config, KUBELET_PORT};
 use crate::register::machine::Machine;
 
 /// The Kubernetes version whose kubelet this node behaves like.
 const KUBELET_VERSION: &str = "v1.37.0";
-/// The port of the kubelet API.
-const KUBELET_PORT: i32 = 10250;
 /// Kubernetes shows so many images.
 const IMAGES: usize = 50;
 
@@ -88,7 +86,9 @@ pub(super) fn status(
         capacity: amounts(&machine.capacity),
         allocatable: amounts(&machine.allocatable),
         conditions: Some(conditions(measured, old, now)),
-        daemon_endpoints: Some(NodeDaemonEndpoints { kubelet_endpoint: Some(DaemonEndpoint { port: KUBELET_PORT }) }),
+        daemon_endpoints: Some(NodeDaemonEndpoints {
+            kubelet_endpoint: Some(DaemonEndpoint { port: KUBELET_PORT.into() }),
+        }),
         images: Some(images(&measured.images)),
         node_info: Some(NodeSystemInfo {
             architecture: machine.architecture.to_owned(),

@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::pod::decide::Facts;
 use crate::pod::members::{self, Class};
-use crate::pod::observed::State;
+use crate::pod::observed::{Observed, State};
 use crate::pod::qos;
 
 /// The status to report.
@@ -30,7 +30,9 @@ pub fn generate(facts: &Facts, host_ip: IpAddr) -> PodStatus {
         host_ips: Some(vec![HostIP { ip: host_ip.to_string() }]),
         ..old.clone()
     };
-    let every = containers::statuses(facts, spec);
+    // Of a pod that was refused nothing ever was, and kubectl would show a wait instead of the reason.
+    let refused = facts.memory.verdict.is_some() && *facts.seen == Observed::default();
+    let every = if refused { Vec::new() } else { containers::statuses(facts, spec) };
     addresses(facts, spec, host_ip, &mut status);
     status.phase = Some(phase(facts, spec, &every).to_owned());
     match &facts.memory.verdict {
