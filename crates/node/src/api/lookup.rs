@@ -1,6 +1,6 @@
 //! The kubelet API's questions, answered from the state of the node's pods.
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
 
 use super::pods::{Container, PodRef, Pods, Unknown};
 use crate::node::Node;
@@ -16,6 +16,10 @@ impl Pods for Node {
         let found = if previous { view.seen.previous(container) } else { view.seen.newest(container) };
         if previous && found.is_none() {
             return Err(Unknown::Previous(container.to_owned(), pod.to_owned()));
+        }
+        if found.is_none() {
+            let reason = waiting(&view.status, container);
+            return Err(Unknown::Waiting { container: container.to_owned(), pod: pod.to_owned(), reason });
         }
         Ok(Container {
             id: found.map(|found| found.id.clone()),
@@ -36,6 +40,19 @@ impl Pods for Node {
     fn pods(&self) -> Vec<PodRef> {
         let pods = Node::pods(self).into_iter().map(|view| view.id);
         pods.map(|id| PodRef { namespace: id.namespace, name: id.name, uid: id.uid }).collect()
+    }
+}
+
+/// Why a container has not started, as the real kubelet tells it to who asks for its log.
+fn waiting(status: &PodStatus, name: &str) -> String {
+    let all = [&status.container_statuses, &status.init_container_statuses, &status.ephemeral_container_statuses];
+    let statuses = all.into_iter().flatten().flatten();
+    let mut of_name = statuses.filter(|status| status.name == name);
+    let reason = of_name.find_map(|status| status.state.as_ref()?.waiting.as_ref()?.reason.as_deref());
+    match reason {
+        Some("ImagePullBackOff") => "trying and failing to pull image".to_owned(),
+        Some("ErrImagePull") => "image can't be pulled".to_owned(),
+        other => other.unwrap_or("ContainerCreating").to_owned(),
     }
 }
 

@@ -39,6 +39,16 @@ pub enum Unknown {
     /// The pod has no such container.
     #[error("container {0} is not valid for pod {1}")]
     Container(String, String),
+    /// The container has not started yet.
+    #[error("container {container:?} in pod {pod:?} is waiting to start: {reason}")]
+    Waiting {
+        /// The container.
+        container: String,
+        /// Its pod.
+        pod: String,
+        /// Why, in the kubelet's words.
+        reason: String,
+    },
     /// The container has no predecessor.
     #[error("previous terminated container {0:?} in pod {1:?} not found")]
     Previous(String, String),

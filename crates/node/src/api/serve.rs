@@ -328,7 +328,7 @@ fn asked_protocols(headers: &HeaderMap) -> Vec<String> {
 fn unknown(error: &Unknown) -> Response<Body> {
     let status = match error {
         Unknown::Pod => StatusCode::NOT_FOUND,
-        Unknown::Container(..) | Unknown::Previous(..) => StatusCode::BAD_REQUEST,
+        Unknown::Container(..) | Unknown::Previous(..) | Unknown::Waiting { .. } => StatusCode::BAD_REQUEST,
         Unknown::Sandbox(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     text(status, &error.to_string())
