@@ -50,7 +50,7 @@ pub(crate) enum Age {
 }
 
 /// What counts as recent; less than the time between two looks at the same object.
-const RECENT: Duration = Duration::from_secs(20);
+const RECENT: Duration = Duration::from_secs(10);
 /// More objects than this are not remembered.
 const REMEMBERED: usize = 1024;
 

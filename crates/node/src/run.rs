@@ -22,7 +22,7 @@ use crate::register::machine::Machine;
 use crate::{dispatch, listen, logs, services};
 
 /// How often volumes that show objects are compared with them.
-const REFRESH: Duration = Duration::from_secs(30);
+const REFRESH: Duration = Duration::from_secs(15);
 
 /// A node that cannot start.
 #[derive(Debug, thiserror::Error)]

@@ -123,7 +123,12 @@ fn no_container_runs_twice_however_often_the_node_is_killed() {
         for round in 0..12 {
             let name = format!("p{round}");
             let pod = world.api.pod(&name, |pod| condition(pod, "Ready") == "True").await;
-            let runs = std::fs::read_to_string(dir.path().join(&name)).unwrap().lines().count();
+            let file = dir.path().join(&name);
+            // Running comes before the first command has run.
+            while !file.exists() {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            let runs = std::fs::read_to_string(file).unwrap().lines().count();
             let restarts = status(&pod, "c")["restartCount"].as_u64().unwrap();
             assert!(runs as u64 <= restarts + 1, "{name} ran {runs} times, restarted {restarts} times");
         }
