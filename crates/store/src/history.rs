@@ -117,10 +117,10 @@ impl History {
         Ok(Cursor { newest: log.newest.subscribe(), log, after, views })
     }
 
-    pub(crate) fn follow(&self) -> Follow {
+    pub(crate) fn follow(&self, views: watch::Receiver<View>) -> Follow {
         let newest = self.all.newest.subscribe();
         let after = *newest.borrow();
-        Follow { log: self.all.clone(), newest, after }
+        Follow { log: self.all.clone(), newest, after, views }
     }
 }
 
@@ -133,12 +133,13 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// The next changes, in order; waits until there is one. Dropping the future loses nothing.
+    /// The next changes, in order, once the newest view shows them; waits until there is one. Dropping the future
+    /// loses nothing.
     ///
     /// # Errors
     /// When changes that were not yet handed out are no longer kept: the reader was too slow.
     pub async fn next(&mut self) -> Result<Vec<Arc<LogEntry>>, Compacted> {
-        next(&self.log, &mut self.newest, &mut self.after).await
+        next(&self.log, &mut self.newest, &mut self.after, &mut self.views).await
     }
 
     /// A revision up to which this cursor has handed out every change of its kind, as new as can be told.
@@ -157,15 +158,17 @@ pub struct Follow {
     log: Arc<Log>,
     newest: watch::Receiver<Revision>,
     after: Revision,
+    views: watch::Receiver<View>,
 }
 
 impl Follow {
-    /// The next changes of all kinds, in order; waits until there is one. Dropping the future loses nothing.
+    /// The next changes of all kinds, in order, once the newest view shows them; waits until there is one. Dropping
+    /// the future loses nothing.
     ///
     /// # Errors
     /// When the reader was too slow: it must look at everything in the newest view; following goes on from there.
     pub async fn next(&mut self) -> Result<Vec<Arc<LogEntry>>, Compacted> {
-        let result = next(&self.log, &mut self.newest, &mut self.after).await;
+        let result = next(&self.log, &mut self.newest, &mut self.after, &mut self.views).await;
         if result.is_err() {
             self.after = *self.newest.borrow();
         }
@@ -177,10 +180,15 @@ async fn next(
     log: &Log,
     newest: &mut watch::Receiver<Revision>,
     after: &mut Revision,
+    views: &mut watch::Receiver<View>,
 ) -> Result<Vec<Arc<LogEntry>>, Compacted> {
     loop {
         let entries = log.after(*after)?;
         if let Some(last) = entries.last() {
+            // Who is told of a change must find it in the newest view: it is published just after the history.
+            // When the store closes there is no newer view to wait for.
+            drop(views.wait_for(|view| view.revision() >= last.revision).await);
+            // Only now, so that a caller who gave up waiting has lost nothing.
             *after = last.revision;
             return Ok(entries);
         }

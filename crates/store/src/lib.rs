@@ -105,7 +105,7 @@ impl Store {
 
     /// Follows all kinds from the next change on. The view of [`Store::view`] taken *after* this call misses nothing.
     pub fn follow(&self) -> Follow {
-        self.history.follow()
+        self.history.follow(self.views.clone())
     }
 
     /// Keeps `view` for a while, so that a chunked list can go on at its revision.

@@ -116,10 +116,6 @@ impl<D: Door> Scheduler<D> {
             self.look_at_everything(&view);
             return;
         };
-        if let Some(last) = entries.last() {
-            // Entries are published just before the view that shows them; deciding needs that view.
-            drop(self.door.view_from(last.revision).await);
-        }
         let mut hope = false;
         for entry in &entries {
             let key = &entry.object.header.key;
