@@ -16,7 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("shipmate-server", &["shipmate-api", "shipmate-store"]),
     ("shipmate-control", &["shipmate-api", "shipmate-kinds", "shipmate-server"]),
     ("shipmate-cri", &[]),
-    ("shipmate-node", &["shipmate-api", "shipmate-kinds", "shipmate-cri"]),
+    ("shipmate-node", &["shipmate-api", "shipmate-cri"]),
     ("shipmate-sandbox", &["shipmate-cri"]),
     (
         "shipmate",
