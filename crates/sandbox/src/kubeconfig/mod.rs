@@ -109,9 +109,15 @@ fn merge_text(text: &str, access: &Access) -> Result<String, String> {
     let root = tree::parse(text)?;
     let current = root.as_ref().and_then(|root| root.get(CURRENT)).and_then(Node::text).unwrap_or_default();
     // A second start must not take our own context for the one before.
-    let previous = match current == access.name {
-        true => ours(root.as_ref(), "contexts", &access.name).and_then(previous_context).unwrap_or_default(),
-        false => current.to_owned(),
+    let before = match (ours(root.as_ref(), "contexts", current), current == access.name) {
+        (Some(item), true) => Before::read(item),
+        // Of another cluster of ours, what was before that one is remembered too: it may go first.
+        (Some(item), false) if extension(item).is_some() => {
+            let theirs = Before::read(item);
+            let last = if theirs.last.is_empty() { theirs.previous } else { theirs.last };
+            Before { previous: current.to_owned(), last }
+        }
+        _ => Before { previous: current.to_owned(), last: String::new() },
     };
     let mut changed = if root.is_none() {
         edit::set_scalar(&edit::set_scalar(text, "apiVersion", "v1")?, "kind", "Config")?
@@ -119,7 +125,7 @@ fn merge_text(text: &str, access: &Access) -> Result<String, String> {
         text.to_owned()
     };
     for (list, payload) in LISTS {
-        let mut item = entry(payload, access, &previous);
+        let mut item = entry(payload, access, &before);
         // What `kubectl config set-context --current --namespace` chose stays chosen.
         let old = ours(root.as_ref(), list, &access.name).and_then(|old| old.get("context"));
         if let Some(namespace) = old.and_then(|old| old.get("namespace")).and_then(Node::text) {
@@ -148,11 +154,10 @@ fn remove_text(text: &str, name: &str, home: &str) -> Result<String, String> {
         }
     }
     if had_context && current == Some(name) {
-        let previous = ours(Some(&root), "contexts", name).and_then(previous_context).unwrap_or_default();
-        let exists =
-            root.get("contexts").is_some_and(|list| list.items().iter().any(|item| edit::named(item, &previous)));
-        let previous = if exists { previous.as_str() } else { "" };
-        changed = edit::set_scalar(&changed, CURRENT, previous)?;
+        let before = ours(Some(&root), "contexts", name).map(Before::read).unwrap_or_default();
+        let exists = |wanted: &&String| ours(Some(&root), "contexts", wanted).is_some();
+        let back = [&before.previous, &before.last].into_iter().find(exists).map_or("", String::as_str);
+        changed = edit::set_scalar(&changed, CURRENT, back)?;
     }
     verify(text, &changed, name)?;
     Ok(changed)
@@ -193,18 +198,31 @@ fn extension(item: &Node) -> Option<&Node> {
     extensions.iter().find(|extension| edit::named(extension, EXTENSION))?.get("extension")
 }
 
-fn previous_context(item: &Node) -> Option<String> {
-    extension(item)?.get("previousContext")?.text().map(str::to_owned)
+/// Which contexts were the current one before ours.
+#[derive(Default)]
+struct Before {
+    previous: String,
+    /// If the previous one is ours too: the last one that was not.
+    last: String,
 }
 
-fn entry(payload: &str, access: &Access, previous: &str) -> Value {
+impl Before {
+    fn read(item: &Node) -> Self {
+        let text = |key| extension(item).and_then(|mark| mark.get(key)?.text()).unwrap_or_default().to_owned();
+        Self { previous: text("previousContext"), last: text("contextBefore") }
+    }
+}
+
+fn entry(payload: &str, access: &Access, before: &Before) -> Value {
     let mut mark = json!({"home": access.home});
     let encode = |pem: &str| BASE64.encode(pem);
     let mut content = match payload {
         "cluster" => json!({"certificate-authority-data": encode(&access.ca), "server": access.server}),
         "context" => {
-            if !previous.is_empty() {
-                mark["previousContext"] = json!(previous);
+            for (key, name) in [("previousContext", &before.previous), ("contextBefore", &before.last)] {
+                if !name.is_empty() {
+                    mark[key] = json!(name);
+                }
             }
             json!({"cluster": access.name, "user": access.name})
         }
