@@ -52,7 +52,7 @@ impl Left {
         for kind in view.catalogue().kinds().iter().filter(|kind| kind.namespaced) {
             for object in view.objects_in(kind.id, namespace.name()) {
                 left.n_objects += 1;
-                *left.by_kind.entry(kind.qualified()).or_default() += 1;
+                *left.by_kind.entry(format!("{}.{}", kind.plural, kind.group)).or_default() += 1;
                 for finalizer in &object.header.finalizers {
                     *left.by_finalizer.entry(finalizer.clone()).or_default() += 1;
                 }
@@ -79,7 +79,7 @@ fn status(namespace: &Namespace, left: &Left, view: &View) -> NamespaceStatus {
     let listed = |counts: &BTreeMap<String, usize>, text: fn(&str, usize) -> String| {
         counts.iter().map(|(name, count)| text(name, *count)).collect::<Vec<_>>().join(", ")
     };
-    let kinds = listed(&left.by_kind, |kind, count| format!("{kind}. has {count} resource instances"));
+    let kinds = listed(&left.by_kind, |kind, count| format!("{kind} has {count} resource instances"));
     let finalizers = listed(&left.by_finalizer, |name, count| format!("{name} in {count} resource instances"));
     let remaining = format!("Some resources are remaining: {kinds}");
     let finalizing = format!("Some content in the namespace has finalizers remaining: {finalizers}");
