@@ -78,8 +78,8 @@ pub(super) fn ensure(node: &Node, namespaces: &NodeNamespaces, runtime: &Runtime
     let complete = with_cri(node.dir(), async |cri| {
         let deadline = Instant::now() + READY_TIMEOUT;
         while let Err(error) = cri.ready(READY_STEP).await {
-            // Only a socket that does not answer yet is worth waiting for.
-            if !process.alive() || Instant::now() >= deadline || !error.unavailable() {
+            // Only a containerd that is still starting is worth waiting for.
+            if !process.alive() || Instant::now() >= deadline || !(error.unavailable() || error.not_ready_yet()) {
                 return Err(error);
             }
         }
