@@ -1,7 +1,7 @@
 //! The front door of a cluster: the Kubernetes API over HTTPS, and the same rules for callers in this process.
 //!
 //! A request passes, in this order: limits ([`http`]), authentication ([`auth`]), parsing ([`request`]),
-//! authorization ([`auth`]), and then discovery, a proxy, a read or a write. Whoever calls in process uses a
+//! authorization ([`auth`]), and then discovery, a proxy, metrics, a read or a write. Whoever calls in process uses a
 //! [`Door`] and passes the same authorization, admission and validation.
 //!
 //! Invariant: only this crate opens the store, and nothing is written that did not pass [`write`].
@@ -19,6 +19,7 @@ mod door;
 mod events;
 mod expire;
 pub mod http;
+mod metrics;
 pub mod proxy;
 mod read;
 pub mod request;

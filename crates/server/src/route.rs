@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use crate::http::media::Accept;
 use crate::write::Part;
-use crate::{Attributes, Request, Response, Server, auth, discovery, proxy, read, subresource, write};
+use crate::{Attributes, Request, Response, Server, auth, discovery, metrics, proxy, read, subresource, write};
 
 /// A kind in the version in which a request names it.
 #[derive(Clone)]
@@ -80,6 +80,9 @@ pub(crate) async fn route(server: &Arc<Server>, request: Request) -> Result<Resp
     }
     if let Some(what) = subresource::unstored(attributes) {
         return subresource::answer(server, what, request).await;
+    }
+    if attributes.group == metrics::GROUP {
+        return metrics::handle(server, request).await;
     }
     let (group, version) = (attributes.group.as_str(), attributes.version.as_str());
     let Some(served) = Served::find(&server.catalogue, group, version, &attributes.resource) else {

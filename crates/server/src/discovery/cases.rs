@@ -35,7 +35,7 @@ fn world() -> Vec<Group> {
 fn groups_and_versions_are_listed() {
     let groups = world();
     let names: Vec<&str> = groups.iter().map(|group| group.name).collect();
-    assert_eq!(names, ["", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io"]);
+    assert_eq!(names, ["", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "metrics.k8s.io"]);
     assert_eq!(api_versions(&groups, "1.2.3.4:6443")["versions"], json!(["v1"]));
     assert_eq!(
         group_list(&groups)["groups"][0],

@@ -5,6 +5,8 @@
 
 use api::{Catalogue, KindDef};
 
+use crate::metrics;
+
 const ALL: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const CREATE: &[&str] = &["create"];
 const CONNECT: &[&str] = &["create", "get"];
@@ -111,6 +113,7 @@ pub fn groups(catalogue: &Catalogue) -> Vec<Group> {
         }
     }
     ASKED.iter().for_each(|one| add(asked(one)));
+    MEASURED.iter().for_each(|one| add(measured(one)));
     for version in groups.iter_mut().flat_map(|group| &mut group.versions) {
         version.resources.sort_by_key(|resource| resource.plural);
     }
@@ -166,6 +169,23 @@ fn asked(&(group, kind, plural, namespaced): &(&'static str, &'static str, &'sta
         of: Name { group, version: "v1", kind },
         namespaced,
         verbs: CREATE,
+        short_names: &[],
+        categories: &[],
+        subresources: Vec::new(),
+    }
+}
+
+/// Resources that are measured when asked for: kind, plural, whether they live in namespaces. They share their
+/// plurals with what they are about, so their group comes last: the core group's are meant by the short form.
+const MEASURED: &[(&str, &str, bool)] = &[("NodeMetrics", "nodes", false), ("PodMetrics", "pods", true)];
+
+fn measured(&(kind, plural, namespaced): &(&'static str, &'static str, bool)) -> Resource {
+    Resource {
+        plural,
+        singular: kind.to_lowercase(),
+        of: Name { group: metrics::GROUP, version: metrics::VERSION, kind },
+        namespaced,
+        verbs: &["get", "list"],
         short_names: &[],
         categories: &[],
         subresources: Vec::new(),

@@ -9,18 +9,22 @@
 //! Deliberately absent: rewriting of links in proxied pages, and translation between WebSocket and SPDY (KEP-4006).
 
 mod addresses;
-mod container;
+pub(crate) mod container;
 mod dial;
 mod forward;
 mod log;
 mod streams;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tunnel;
 
 use std::sync::Arc;
 
-use api::Status;
+use api::{Status, View};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+
+use dial::Target;
 
 use crate::{Config, Request, Response, Server, SetupError, route};
 
@@ -37,6 +41,30 @@ impl State {
     pub fn new(config: &Config) -> Result<Self, SetupError> {
         Ok(Self { dialer: dial::Dialer::new(config)? })
     }
+}
+
+/// What a node's kubelet answers to a GET of `path`, up to `most` bytes. How long it may take is up to the caller.
+///
+/// # Errors
+/// When the kubelet can't be reached, refuses, or says more than that.
+pub(crate) async fn ask_kubelet(
+    server: &Arc<Server>,
+    view: &View,
+    node: &str,
+    path: &str,
+    most: usize,
+) -> Result<Bytes, Status> {
+    let target = Target::kubelet(view, node)?;
+    let asked = http::Request::get(path)
+        .header(http::header::HOST, target.authority())
+        .body(forward::empty())
+        .map_err(Status::internal)?;
+    let answer = forward::exchange(server, &target, asked).await?;
+    if !answer.status().is_success() {
+        return Err(Status::internal(format!("the kubelet of node {node:?} answered {}", answer.status())));
+    }
+    let body = Limited::new(answer.into_body(), most).collect().await;
+    body.map(|body| body.to_bytes()).map_err(|why| Status::internal(format!("the kubelet of node {node:?}: {why}")))
 }
 
 /// Answers, authorized already, `pods/{log,exec,attach,portforward,proxy}`, `services/proxy` and `nodes/proxy`.

@@ -40,6 +40,30 @@ fn identity(authority: &Issuer, name: &str) -> Identity {
     Identity { certificate: certificate.pem(), key: key.serialize_pem() }
 }
 
+/// What the kubelet measured.
+const SUMMARY: &str = r#"{
+    "node": {
+        "nodeName": "one",
+        "cpu": {"time": "2026-01-01T00:00:07.5Z", "usageNanoCores": 250000000, "usageWindowNanos": 1500000000},
+        "memory": {"time": "2026-01-01T00:00:07.5Z", "workingSetBytes": 2147483648}
+    },
+    "pods": [{
+        "podRef": {"namespace": "shop", "name": "web", "uid": "web-1"},
+        "containers": [
+            {
+                "name": "waiting",
+                "cpu": {"time": "2026-01-01T00:00:07Z", "usageNanoCores": 0},
+                "memory": {"workingSetBytes": 8192}
+            },
+            {
+                "name": "app",
+                "cpu": {"time": "2026-01-01T00:00:08Z", "usageNanoCores": 1500},
+                "memory": {"workingSetBytes": 4096}
+            }
+        ]
+    }]
+}"#;
+
 /// Answers with what it was asked; upgrades echo in capitals; the container `waiting` has no log.
 async fn answer(mut request: http::Request<hyper::body::Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let asked = format!("{} {}", request.method(), request.uri());
@@ -56,6 +80,9 @@ async fn answer(mut request: http::Request<hyper::body::Incoming>) -> Result<Res
             StatusCode::BAD_REQUEST,
             "container \"waiting\" in pod \"web\" is waiting to start".to_owned(),
         ));
+    }
+    if asked == "GET /stats/summary" {
+        return Ok(full(StatusCode::OK, SUMMARY.to_owned()));
     }
     if !request.headers().contains_key("upgrade") {
         return Ok(full(StatusCode::OK, asked));
@@ -112,7 +139,7 @@ async fn kubelet(authority: &Issuer) -> SocketAddr {
     address
 }
 
-struct World {
+pub(crate) struct World {
     server: Arc<Server>,
     address: SocketAddr,
     stop: CancellationToken,
@@ -140,9 +167,9 @@ impl World {
             let containers: Vec<Value> = containers.iter().map(|name| json!({"name": name})).collect();
             json!({
                 "kind": "Pod",
-                "metadata": {"namespace": "shop", "name": name},
+                "metadata": {"namespace": "shop", "name": name, "uid": format!("{name}-1"), "labels": {"app": name}},
                 "spec": {"nodeName": node, "containers": containers},
-                "status": {"podIP": "127.0.0.1"},
+                "status": {"podIP": "127.0.0.1", "phase": "Running"},
             })
         };
         self.put(pod("web", Some("one"), &["app", "waiting"])).await;
@@ -192,8 +219,13 @@ impl World {
     }
 
     /// Status code and body of a plain request.
-    async fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = self.connect("GET", path, "Connection: close\r\n").await;
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        self.get_with(path, "").await
+    }
+
+    /// The same with headers.
+    pub(crate) async fn get_with(&self, path: &str, headers: &str) -> (u16, String) {
+        let mut stream = self.connect("GET", path, &format!("Connection: close\r\n{headers}")).await;
         let mut text = String::new();
         stream.read_to_string(&mut text).await.unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -203,7 +235,7 @@ impl World {
     }
 
     /// The message of a refusal.
-    async fn refused(&self, path: &str) -> (u16, String) {
+    pub(crate) async fn refused(&self, path: &str) -> (u16, String) {
         let (code, body) = self.get(path).await;
         let status: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(status["code"], json!(code));
@@ -238,7 +270,7 @@ fn unchunked(mut body: &str) -> String {
     out
 }
 
-async fn world() -> World {
+pub(crate) async fn world() -> World {
     let authority = authority();
     let kubelet = kubelet(&authority).await;
     World::new(&authority, kubelet).await

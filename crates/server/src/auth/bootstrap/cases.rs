@@ -55,6 +55,7 @@ fn admins_edit_and_editors_view() {
     assert_eq!(who("get shop/pods/web"), "admin edit view");
     assert_eq!(who("get shop/pods:log/web"), "admin edit view");
     assert_eq!(who("create shop/pods:exec/web"), "admin edit");
+    assert_eq!(who("list shop/pods.metrics.k8s.io"), "admin edit view");
     assert_eq!(who("get shop/secrets/s"), "admin edit");
     assert_eq!(who("create shop/deployments.apps"), "admin edit");
     assert_eq!(who("create shop/rolebindings.rbac.authorization.k8s.io"), "admin");

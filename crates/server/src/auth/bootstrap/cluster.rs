@@ -224,6 +224,8 @@ pub const ROLES: &[Facts] = &[
     Facts::part("system:aggregate-to-admin", "admin", ADMIN),
     Facts::part("system:aggregate-to-edit", "edit", EDIT),
     Facts::part("system:aggregate-to-view", "view", VIEW),
+    // As metrics-server installs it.
+    Facts::part("system:aggregated-metrics-reader", "admin edit view", &[On(READ, "metrics.k8s.io", "nodes pods")]),
     Facts::new(
         "system:heapster",
         &[On(READ, "core", "events namespaces nodes pods"), On(READ, "extensions", "deployments")],

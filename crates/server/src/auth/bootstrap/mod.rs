@@ -32,7 +32,7 @@ enum Grant {
 /// A default ClusterRole, and who has it.
 struct Facts {
     name: &'static str,
-    /// Label `aggregate-to-X` that puts the role into an aggregated one.
+    /// For each word the label `aggregate-to-X` that puts the role into an aggregated one.
     part_of: &'static str,
     /// Collects the roles that are part of this name.
     collects: &'static str,
@@ -163,8 +163,8 @@ fn object(kind: &str, name: &str, namespace: &str) -> Value {
 
 fn cluster_role(facts: &Facts, all: &[&Facts]) -> Value {
     let mut role = object("ClusterRole", facts.name, "");
-    if !facts.part_of.is_empty() {
-        role["metadata"]["labels"][format!("{GROUP}/aggregate-to-{}", facts.part_of)] = json!("true");
+    for whole in facts.part_of.split_whitespace() {
+        role["metadata"]["labels"][format!("{GROUP}/aggregate-to-{whole}")] = json!("true");
     }
     if facts.collects.is_empty() {
         role["rules"] = rules(facts.grants);
@@ -178,13 +178,18 @@ fn cluster_role(facts: &Facts, all: &[&Facts]) -> Value {
 
 /// The rules of an aggregated role, as the controller that maintains them would write them.
 fn collected(facts: &Facts, all: &[&Facts]) -> Vec<Value> {
-    let parts = all.iter().filter(|other| other.part_of == facts.collects);
+    let parts = all.iter().filter(|other| other.part_of.split_whitespace().any(|whole| whole == facts.collects));
     parts
         .flat_map(|part| match rules(part.grants) {
             Value::Array(own) if part.collects.is_empty() => own,
             _ => collected(part, all),
         })
-        .collect()
+        .fold(Vec::new(), |mut rules, rule| {
+            if !rules.contains(&rule) {
+                rules.push(rule);
+            }
+            rules
+        })
 }
 
 fn rules(grants: &[Grant]) -> Value {
