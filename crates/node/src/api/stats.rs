@@ -80,11 +80,7 @@ impl Stats {
     }
 
     /// When containers were made of which there is no reading yet.
-    async fn created(
-        &self,
-        containers: &[Measured],
-        rates: &Rates,
-    ) -> Result<HashMap<String, Timestamp>, cri::Error> {
+    async fn created(&self, containers: &[Measured], rates: &Rates) -> Result<HashMap<String, Timestamp>, cri::Error> {
         if containers.iter().all(|one| rates.knows(&one.id)) {
             return Ok(HashMap::new());
         }
