@@ -22,6 +22,12 @@ pub trait Door: Clone + Send + Sync + 'static {
 
     /// Makes a change as `user`. When it is answered, [`Door::view`] shows it.
     fn commit(&self, user: &User, change: Change) -> impl Future<Output = Result<Option<Arc<Object>>, Status>> + Send;
+
+    /// A token of a service account that lasts as long as a Secret.
+    ///
+    /// # Errors
+    /// When there is no such service account.
+    fn account_token(&self, view: &View, namespace: &str, account: &str, secret: &str) -> Result<String, Status>;
 }
 
 /// A place in the log.
@@ -47,6 +53,10 @@ impl Door for server::Door {
 
     async fn commit(&self, user: &User, change: Change) -> Result<Option<Arc<Object>>, Status> {
         self.commit(user, change).await
+    }
+
+    fn account_token(&self, view: &View, namespace: &str, account: &str, secret: &str) -> Result<String, Status> {
+        self.account_token(view, namespace, account, secret)
     }
 }
 

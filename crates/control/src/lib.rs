@@ -4,6 +4,7 @@
 //! server's in-process door, as anybody else would. Deliberately absent: the store, sockets, and knowledge of how
 //! an object gets from JSON to disk.
 
+pub mod account_tokens;
 pub mod door;
 pub mod garbage;
 pub mod nodes;
@@ -31,7 +32,7 @@ pub struct Config {
     pub started: Timestamp,
 }
 
-/// Every planner of a cluster.
+/// Every planner of a cluster that needs nothing but views.
 pub fn planners(config: &Config, view: &View) -> Vec<Arc<dyn Planner>> {
     let controlled = kinds::controllers().iter().filter_map(|def| Controlled::new(*def, view));
     let mut planners: Vec<Arc<dyn Planner>> = controlled.map(|planner| Arc::new(planner) as Arc<dyn Planner>).collect();
@@ -47,7 +48,12 @@ pub fn planners(config: &Config, view: &View) -> Vec<Arc<dyn Planner>> {
 
 /// Runs everything until `stop`.
 pub async fn run<D: Door>(door: D, config: Config, stop: CancellationToken) {
-    let planners = planners(&config, &door.view());
+    let mut planners = planners(&config, &door.view());
+    let signer = door.clone();
+    planners
+        .push(Arc::new(account_tokens::AccountTokens::new(config.root_ca, move |view, namespace, account, secret| {
+            signer.account_token(view, namespace, account, secret)
+        })));
     tracing::info!(n_planners = planners.len(), "controllers and scheduler run");
     tokio::join!(run::run(door.clone(), planners, stop.clone()), scheduler::run(door, stop));
 }

@@ -64,6 +64,14 @@ impl Door {
         }
     }
 
+    /// A token for a Secret of type `kubernetes.io/service-account-token`: it lasts as long as the Secret has it.
+    ///
+    /// # Errors
+    /// When there is no such service account.
+    pub fn account_token(&self, view: &View, namespace: &str, account: &str, secret: &str) -> Result<String, Status> {
+        auth::legacy_token(&self.server.auth, view, namespace, account, secret)
+    }
+
     /// The kind that an object names, in the version that it names.
     fn served_of(&self, value: &Value) -> Result<Served, Status> {
         let (version, kind) =

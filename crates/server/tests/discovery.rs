@@ -53,7 +53,7 @@ impl Cluster {
             "subjects": [{"kind": "ServiceAccount", "namespace": "default", "name": "boss"}],
         }))
         .await;
-        let data = legacy_token(&server.auth, &door.view(), "default", "boss", "boss").unwrap();
+        let token = legacy_token(&server.auth, &door.view(), "default", "boss", "boss").unwrap();
         create(json!({
             "apiVersion": "v1",
             "kind": "Secret",
@@ -63,10 +63,9 @@ impl Cluster {
                 "annotations": {"kubernetes.io/service-account.name": "boss"},
             },
             "type": "kubernetes.io/service-account-token",
-            "data": {"token": data},
+            "data": {"token": STANDARD.encode(&token)},
         }))
         .await;
-        let token = String::from_utf8(STANDARD.decode(data).unwrap()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let stopped = stop.clone();

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use api::{FieldErrors, Path, Status, View};
-use base64::Engine;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Node, Pod, Secret, ServiceAccount};
@@ -172,8 +171,7 @@ fn only_for_own_pods(view: &View, user: &User, place: &Place<'_>, bound: &Value)
     }
 }
 
-/// The value of `token` of a Secret of type `kubernetes.io/service-account-token`, for the controller that fills
-/// such Secrets. It has no end of its own; deleting the Secret ends it.
+/// The token of a Secret of type `kubernetes.io/service-account-token`, for the controller that fills such Secrets. It has no end of its own; deleting the Secret ends it.
 ///
 /// # Errors
 /// When there is no such service account.
@@ -195,8 +193,7 @@ pub fn legacy_token(
         "kubernetes.io/serviceaccount/service-account.uid": found.metadata.uid,
         "sub": account_user(namespace, account, "").name,
     });
-    let token = state.tokens.sign(&claims).map_err(|_| Status::internal("signing the token: no randomness"))?;
-    Ok(base64::engine::general_purpose::STANDARD.encode(token))
+    state.tokens.sign(&claims).map_err(|_| Status::internal("signing the token: no randomness"))
 }
 
 #[cfg(test)]
