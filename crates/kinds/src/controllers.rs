@@ -3,7 +3,7 @@
 
 use api::ControllerDef;
 
-use crate::{apps, batch, core, discovery, policy};
+use crate::{apps, batch, core, discovery, policy, rbac};
 
 /// Every controller, in the order in which they are started.
 pub const CONTROLLERS: &[ControllerDef] = &[
@@ -22,4 +22,5 @@ pub const CONTROLLERS: &[ControllerDef] = &[
     ControllerDef::of(&core::endpoints::controller::LEFT_OVER),
     ControllerDef::of(&policy::pod_disruption_budget::controller::CONTROLLER),
     ControllerDef::of(&core::resource_quota::controller::CONTROLLER),
+    ControllerDef::of(&rbac::cluster_role::controller::CONTROLLER),
 ];

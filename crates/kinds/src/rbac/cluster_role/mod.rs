@@ -1,5 +1,7 @@
 //! Permissions in the whole cluster.
 
+pub mod controller;
+
 use api::{KindDef, Rules};
 use k8s_openapi::api::rbac::v1::ClusterRole;
 
