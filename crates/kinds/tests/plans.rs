@@ -4,6 +4,7 @@
 //! with the changes that the controller NAME asks for about the object KEY (`namespace/name`, or a name alone for
 //! kinds without namespaces). It is 2026-01-01T01:00:00Z unless a block `text now` says otherwise. Objects get what
 //! they lack to be stored objects: namespace `default`, uid `KIND/NAME`, revision, time of creation, defaults.
+//! ReplicaSets have the pods that their status tells of, unless the case gives pods.
 //!
 //! Each plan is followed by plans from views that show the status updates, which must come to an end: a status that
 //! never settles would be written for ever.
@@ -85,13 +86,41 @@ fn view_of(catalogue: &Arc<Catalogue>, case: &Case) -> View {
     let now = block("text now").unwrap_or("2026-01-01T01:00:00Z").trim().parse().unwrap();
     let mut view = View::empty(Arc::clone(catalogue)).at(now);
     let given = block("yaml given").unwrap_or_else(|| panic!("{}: nothing is given", case.name));
-    for document in given.split("\n---\n") {
-        let mut value: Value =
-            serde_saphyr::from_str(document).unwrap_or_else(|why| panic!("{}: {why}\n{document}", case.name));
-        complete(catalogue, &mut value);
-        put(&mut view, value);
+    let parsed = |document: &str| -> Value {
+        serde_saphyr::from_str(document).unwrap_or_else(|why| panic!("{}: {why}\n{document}", case.name))
+    };
+    let mut objects: Vec<Value> = given.split("\n---\n").map(parsed).collect();
+    objects.iter_mut().for_each(|object| complete(catalogue, object));
+    if !objects.iter().any(|object| object["kind"] == "Pod") {
+        let pods: Vec<Value> = objects.iter().filter(|one| one["kind"] == "ReplicaSet").flat_map(pods_of).collect();
+        objects.extend(pods);
     }
+    objects.into_iter().for_each(|object| put(&mut view, object));
     view
+}
+
+/// The pods that the status of a ReplicaSet tells of.
+fn pods_of(set: &Value) -> Vec<Value> {
+    let count = |field: &str| set["status"][field].as_i64().unwrap_or_default();
+    let pod = |nth: i64| {
+        let mut pod = set["spec"]["template"].clone();
+        let name = format!("{}-{nth}", set["metadata"]["name"].as_str().unwrap());
+        pod["apiVersion"] = json!("v1");
+        pod["kind"] = json!("Pod");
+        pod["metadata"]["name"] = json!(name);
+        pod["metadata"]["namespace"] = set["metadata"]["namespace"].clone();
+        pod["metadata"]["uid"] = json!(format!("Pod/{name}"));
+        pod["metadata"]["ownerReferences"] = json!([{
+            "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": set["metadata"]["name"],
+            "uid": set["metadata"]["uid"], "controller": true,
+        }]);
+        let ready = if nth < count("availableReplicas") { "True" } else { "False" };
+        let since = "2026-01-01T00:00:00Z";
+        let conditions = json!([{ "type": "Ready", "status": ready, "lastTransitionTime": since }]);
+        pod["status"] = json!({ "phase": "Running", "conditions": conditions });
+        pod
+    };
+    (0..count("replicas")).map(pod).collect()
 }
 
 /// The leaves of a value with their paths.
