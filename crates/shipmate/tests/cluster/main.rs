@@ -8,8 +8,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
 
+mod bad_input;
 mod helm;
-mod nodes;
+mod life;
 mod output;
 mod streams;
 mod support;

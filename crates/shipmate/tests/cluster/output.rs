@@ -35,7 +35,7 @@ fn formats(cluster: &Cluster) {
     assert_eq!(rows[0].keys().collect::<Vec<_>>(), ["AGE", "NAME", "READY", "RESTARTS", "STATUS"]);
     assert_eq!((rows.len(), rows[0]["READY"].as_str(), rows[0]["STATUS"].as_str()), (3, "1/1", "Running"));
     let wide = &cluster.rows("get pods -n shop -l app=web -o wide")[0];
-    assert!(wide["IP"].starts_with("10.") && wide["NODE"].starts_with(&cluster.name), "{wide:?}");
+    assert!(!wide["IP"].is_empty() && wide["NODE"].starts_with(&cluster.name), "{wide:?}");
     assert_eq!(wide["NOMINATED NODE"], "<none>");
     has(&cluster.kubectl("get deploy web -n shop -o yaml"), "kind: Deployment\n");
     assert_eq!(cluster.json("get deploy web -n shop")["spec"]["replicas"], 3);
@@ -68,7 +68,7 @@ fn selections(cluster: &Cluster) {
     let names = |line: &str| -> Vec<String> {
         cluster.rows(&format!("get cm -n shop {line}")).into_iter().map(|row| row["NAME"].clone()).collect()
     };
-    for (name, labels) in [("a", "tier=one,new="), ("b", "tier=two"), ("c", "tier=three")] {
+    for (name, labels) in [("a", "tier=one new="), ("b", "tier=two"), ("c", "tier=three")] {
         cluster.kubectl(&format!("create cm {name} -n shop"));
         cluster.kubectl(&format!("label cm {name} -n shop {labels} chosen=yes"));
     }
@@ -84,7 +84,8 @@ fn selections(cluster: &Cluster) {
     let node = format!("{}-sim-1", cluster.name);
     let here = cluster.rows(&format!("get pods -A -o wide --field-selector spec.nodeName={node},status.phase=Running"));
     assert!(!here.is_empty() && here.iter().all(|row| row["NODE"] == node), "{here:?}");
-    let events = cluster.kubectl("get events -n shop --field-selector involvedObject.kind=Deployment,reason=ScalingReplicaSet");
+    let events =
+        cluster.kubectl("get events -n shop --field-selector involvedObject.kind=Deployment,reason=ScalingReplicaSet");
     has(&events, "Scaled up replica set web-");
     let bad = cluster.refused("get pods --field-selector spec.colour=red");
     has(&bad, r#"field label not supported: spec.colour"#);
@@ -137,11 +138,14 @@ fn every_kind(cluster: &Cluster) {
             continue;
         }
         let rows = crate::support::table(&all.ok());
-        assert!(rows.iter().all(|row: &Row| !row["NAME"].is_empty()), "{kind}: {rows:?}");
+        // Events alone have no column of names.
+        let named = |row: &Row| kind.starts_with("events") || !row["NAME"].is_empty();
+        assert!(!rows.is_empty() && rows.iter().all(named), "{kind}: {rows:?}");
         has(&cluster.kubectl(&format!("describe {kind} -A")), "Name:");
         cluster.kubectl(&format!("get {kind} -A -o wide"));
     }
-    let rare = ["componentstatuses", "replicationcontrollers", "podtemplates", "resource.k8s.io", "apiregistration.k8s.io"];
+    let rare =
+        ["componentstatuses", "replicationcontrollers", "podtemplates", "resource.k8s.io", "apiregistration.k8s.io"];
     let surprising: Vec<_> = empty.iter().filter(|kind| !rare.iter().any(|rare| kind.contains(rare))).collect();
     println!("there is none of {surprising:?}");
     let secret = cluster.kubectl("describe secret password -n shop");
@@ -151,7 +155,8 @@ fn every_kind(cluster: &Cluster) {
     for part in ["Conditions:", "Ready", "Capacity:", "Allocatable:", "Non-terminated Pods:", "Allocated resources:"] {
         has(&node, part);
     }
-    let pod = cluster.kubectl("describe pod -n shop -l app=web");
+    let web = cluster.rows("get pods -n shop -l app=web").remove(0)["NAME"].clone();
+    let pod = cluster.kubectl(&format!("describe pod -n shop {web}"));
     for part in ["Successfully assigned shop/web-", "Controlled By:", "QoS Class:", "Conditions:"] {
         has(&pod, part);
     }
@@ -168,9 +173,21 @@ fn discovery(cluster: &Cluster) {
     has(&wide, "create,delete,deletecollection,get,list,patch,update,watch");
     let versions = cluster.kubectl("api-versions");
     let known = [
-        "admissionregistration.k8s.io/v1", "apps/v1", "autoscaling/v2", "batch/v1", "certificates.k8s.io/v1",
-        "coordination.k8s.io/v1", "discovery.k8s.io/v1", "events.k8s.io/v1", "networking.k8s.io/v1", "node.k8s.io/v1",
-        "policy/v1", "rbac.authorization.k8s.io/v1", "scheduling.k8s.io/v1", "storage.k8s.io/v1", "v1",
+        "admissionregistration.k8s.io/v1",
+        "apps/v1",
+        "autoscaling/v2",
+        "batch/v1",
+        "certificates.k8s.io/v1",
+        "coordination.k8s.io/v1",
+        "discovery.k8s.io/v1",
+        "events.k8s.io/v1",
+        "networking.k8s.io/v1",
+        "node.k8s.io/v1",
+        "policy/v1",
+        "rbac.authorization.k8s.io/v1",
+        "scheduling.k8s.io/v1",
+        "storage.k8s.io/v1",
+        "v1",
     ];
     let missing: Vec<_> = known.into_iter().filter(|version| !versions.lines().any(|line| line == *version)).collect();
     // Admission webhooks are for later, and their absence is no surprise.
@@ -204,7 +221,8 @@ fn permissions(cluster: &Cluster) {
     has(&cluster.kubectl("auth can-i --list -n shop --as=bob"), "pods/log");
     cluster.kubectl("get pods -n shop --as=bob");
     let refused = cluster.refused("delete pod x -n shop --as=bob");
-    let words = r#"pods "x" is forbidden: User "bob" cannot delete resource "pods" in API group "" in the namespace "shop""#;
+    let words =
+        r#"pods "x" is forbidden: User "bob" cannot delete resource "pods" in API group "" in the namespace "shop""#;
     has(&refused, &format!("Error from server (Forbidden): {words}"));
     let account = "system:serviceaccount:shop:default";
     assert_eq!(cluster.answer(&format!("auth can-i get secrets -n shop --as={account}")).out.trim(), "no");
@@ -214,7 +232,8 @@ fn permissions(cluster: &Cluster) {
     let server = cluster.kubectl("config view --minify -o 'jsonpath={.clusters[0].cluster.server}'");
     has(&kubeconfig, &server);
     let empty = cluster.write("empty-kubeconfig", "");
-    let whoami = format!("--kubeconfig={empty} --server={server} --insecure-skip-tls-verify --token={token} auth whoami");
+    let whoami =
+        format!("--kubeconfig={empty} --server={server} --insecure-skip-tls-verify --token={token} auth whoami");
     has(&cluster.kubectl(&whoami), account);
     let nobody = format!("--kubeconfig={empty} --server={server} --insecure-skip-tls-verify --token=wrong get pods");
     has(&cluster.refused(&nobody), "You must be logged in to the server");

@@ -20,11 +20,13 @@ fn a_first_day_with_kubectl() {
 
 fn manifests(cluster: &Cluster) {
     let nodes = cluster.rows("get nodes");
-    assert_eq!((nodes.len(), nodes[0]["NAME"].as_str(), nodes[0]["STATUS"].as_str()), (1, cluster.name.as_str(), "Ready"));
+    assert_eq!((nodes.len(), nodes[0]["NAME"].as_str(), nodes[0]["STATUS"].as_str()), (1, "node-1", "Ready"));
 
-    let namespace = cluster.write("namespace.yaml", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: sendmailtest\n");
+    let namespace =
+        cluster.write("namespace.yaml", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: sendmailtest\n");
     let pod = cluster.write("pod.yaml", POD);
-    let deployment = cluster.write("deployment.yaml", deployment("apps/v1", "  selector: {matchLabels: {app: sendmail}}\n"));
+    let deployment =
+        cluster.write("deployment.yaml", deployment_yaml("apps/v1", "  selector: {matchLabels: {app: sendmail}}\n"));
     let service = cluster.write("service.yaml", SERVICE);
     let created = cluster.kubectl(&format!("create -f {namespace} -f {pod} -f {deployment} -f {service}"));
     assert_eq!(
@@ -36,7 +38,7 @@ fn manifests(cluster: &Cluster) {
             "service/sendmail-service created"
         ]
     );
-    let old = cluster.write("old.yaml", deployment("v1beta1", ""));
+    let old = cluster.write("old.yaml", deployment_yaml("v1beta1", ""));
     let refused = cluster.refused(&format!("create -f {old}"));
     has(&refused, r#"no matches for kind "Deployment" in version "v1beta1""#);
     has(&refused, "ensure CRDs are installed first");
@@ -58,12 +60,19 @@ fn manifests(cluster: &Cluster) {
 }
 
 fn deployment_behind_a_node_port(cluster: &Cluster) {
-    assert_eq!(cluster.kubectl(&format!("create deployment web --image={WEB} --replicas=2")), "deployment.apps/web created");
-    assert_eq!(cluster.kubectl("expose deployment web --type=NodePort --port=80 --target-port=8080"), "service/web exposed");
+    assert_eq!(
+        cluster.kubectl(&format!("create deployment web --image={WEB} --replicas=2")),
+        "deployment.apps/web created"
+    );
+    assert_eq!(
+        cluster.kubectl("expose deployment web --type=NodePort --port=80 --target-port=8080"),
+        "service/web exposed"
+    );
     rolled_out(cluster);
     assert_eq!(cluster.kubectl("scale deployment web --replicas=3"), "deployment.apps/web scaled");
     rolled_out(cluster);
-    let pods: BTreeSet<String> = cluster.rows("get pods -l app=web").into_iter().map(|row| row["NAME"].clone()).collect();
+    let pods: BTreeSet<String> =
+        cluster.rows("get pods -l app=web").into_iter().map(|row| row["NAME"].clone()).collect();
     assert_eq!(pods.len(), 3);
     let described = cluster.kubectl("describe service web");
     let endpoints = described.lines().find(|line| line.starts_with("Endpoints:")).unwrap();
@@ -182,7 +191,7 @@ spec:
 ";
 
 /// As in the notes; the notes' own version has neither of today's group nor a selector.
-fn deployment(version: &str, selector: &str) -> String {
+fn deployment_yaml(version: &str, selector: &str) -> String {
     format!(
         "
 apiVersion: {version}

@@ -28,7 +28,8 @@ pub fn archive(dir: &Path) -> String {
     for link in LINKS {
         symlink("busybox", root.join("bin").join(link)).unwrap();
     }
-    fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n").unwrap();
+    fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n")
+        .unwrap();
     fs::write(root.join("etc/group"), "root:x:0:\nnobody:x:65534:\n").unwrap();
     let parts = dir.join("image-parts");
     fs::create_dir(&parts).unwrap();

@@ -10,6 +10,8 @@ use nix::unistd::Pid;
 
 /// How long any program may run, unless told to end earlier.
 const LIMIT: Duration = Duration::from_secs(150);
+/// Set to see each command as it starts.
+const TRACE: &str = "SHIPMATE_TEST_TRACE";
 /// How often the end of a program is looked for.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -99,6 +101,10 @@ impl Running {
         let shown = std::iter::once(command.get_program()).chain(command.get_args());
         let shown: Vec<_> = shown.map(|word| word.to_string_lossy().into_owned()).collect();
         let line = shown.join(" ");
+        if std::env::var_os(TRACE).is_some() {
+            let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            eprintln!("{:.1} $ {line}", time.as_secs_f64());
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("start `{line}`: {error}"));
         let said = Arc::<Said>::default();
