@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use api::{FieldErrors, Kind, Path, View, names};
 use jiff::Timestamp;
 use rand::RngExt;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Bytes that all annotations of an object may have together.
 const MAX_ANNOTATIONS: usize = 256 * 1024;
@@ -16,6 +16,8 @@ const SUFFIX_LENGTH: usize = 5;
 const MAX_BASE: usize = 63 - SUFFIX_LENGTH;
 /// Fields that a client's metadata never decides.
 const NEVER: &[&str] = &["selfLink", "managedFields"];
+/// Fields that are left out when there is nothing in them.
+const OMITTED_WHEN_EMPTY: &[&str] = &["labels", "annotations", "finalizers", "ownerReferences"];
 
 /// A name made from `generateName`.
 pub(super) fn generate(base: &str) -> String {
@@ -46,6 +48,7 @@ pub(super) fn on_create(kind: &Kind, value: &mut Value, namespace: &str, view: &
     {
         meta.remove(*field);
     }
+    omit_empty(meta);
     meta.insert("uid".to_owned(), json!(uuid::Uuid::new_v4().to_string()));
     meta.insert("creationTimestamp".to_owned(), json!(time(view.now())));
     if kind.generation {
@@ -58,6 +61,16 @@ pub(super) fn on_create(kind: &Kind, value: &mut Value, namespace: &str, view: &
     }
 }
 
+/// Empty lists and maps are as good as none, and `kubectl diff` would show them.
+fn omit_empty(meta: &mut Map<String, Value>) {
+    let empty = |field: &Value| match field {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    };
+    meta.retain(|name, field| !(OMITTED_WHEN_EMPTY.contains(&name.as_str()) && empty(field)));
+}
+
 /// Carries over what an update leaves alone, and reports what it may not change.
 pub(super) fn on_update(value: &mut Value, old: &Value, errors: &mut FieldErrors) {
     let old = &old["metadata"];
@@ -65,6 +78,7 @@ pub(super) fn on_update(value: &mut Value, old: &Value, errors: &mut FieldErrors
     for field in NEVER {
         meta.remove(*field);
     }
+    omit_empty(meta);
     for field in ["name", "namespace", "uid", "creationTimestamp"] {
         let sent = meta.get(field).filter(|sent| !sent.is_null());
         if let Some(sent) = sent.filter(|sent| **sent != old[field]) {

@@ -69,11 +69,11 @@ fn refused(error: &PatchError, served: &Served, name: &str) -> Status {
         422 => Reason::Invalid,
         _ => Reason::InternalError,
     };
-    let message = match error {
+    match error {
+        // About no object, as in Kubernetes: kubectl shows the message only then.
         PatchError::NotApplicable(_) => {
-            format!("the server rejected our request due to an error in our request: {error}")
+            Status::new(reason, format!("the server rejected our request due to an error in our request: {error}"))
         }
-        _ => error.to_string(),
-    };
-    Status::new(reason, message).about(served.group(), served.kind.plural, name)
+        _ => Status::new(reason, error.to_string()).about(served.group(), served.kind.plural, name),
+    }
 }
