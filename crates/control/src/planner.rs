@@ -24,12 +24,18 @@ pub trait Planner: Send + Sync + 'static {
     fn plan(&self, key: &Key, view: &View, plan: &mut Plan) -> Result<(), Blocked>;
 }
 
+/// Names the objects that a changed one concerns.
+type Mapping = fn(&Object, &View) -> Vec<Key>;
+
+type Map = fn(&Object, &View) -> Vec<Key>;
+
 /// A controller of the catalogue.
 pub struct Controlled {
     def: ControllerDef,
     kind: KindId,
     owned: Vec<KindId>,
-    mapped: Vec<(Option<KindId>, fn(&Object, &View) -> Vec<Key>)>,
+    /// Functions with the kind whose changes they are asked about; `None` is any.
+    mapped: Vec<(Option<KindId>, Mapping)>,
 }
 
 impl Controlled {
