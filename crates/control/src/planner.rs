@@ -27,8 +27,6 @@ pub trait Planner: Send + Sync + 'static {
 /// Names the objects that a changed one concerns.
 type Mapping = fn(&Object, &View) -> Vec<Key>;
 
-type Map = fn(&Object, &View) -> Vec<Key>;
-
 /// A controller of the catalogue.
 pub struct Controlled {
     def: ControllerDef,

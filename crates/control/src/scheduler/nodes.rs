@@ -66,7 +66,9 @@ pub(super) struct NodeInfo {
     pub(super) taken: Resources,
     pub(super) assumed: Resources,
     pub(super) pods: HashMap<Key, Placed>,
-    pub(super) n_repelling: usize,
+    /// Pods of each controller, by its uid.
+    by_controller: HashMap<Arc<str>, i64>,
+    n_repelling: usize,
 }
 
 impl NodeInfo {
@@ -78,6 +80,7 @@ impl NodeInfo {
             taken: Resources::default(),
             assumed: Resources::default(),
             pods: HashMap::new(),
+            by_controller: HashMap::new(),
             n_repelling: 0,
             object,
         })
@@ -100,6 +103,9 @@ impl NodeInfo {
         self.taken.add(&placed.requests);
         self.assumed.add(&placed.assumed);
         self.n_repelling += usize::from(placed.repels);
+        if let Some(controller) = placed.object.header.controller() {
+            *self.by_controller.entry(controller.uid.clone()).or_default() += 1;
+        }
         self.pods.insert(placed.object.header.key.clone(), placed);
     }
 
@@ -108,14 +114,27 @@ impl NodeInfo {
         self.taken.subtract(&placed.requests);
         self.assumed.subtract(&placed.assumed);
         self.n_repelling -= usize::from(placed.repels);
+        if let Some(controller) = placed.object.header.controller()
+            && let Some(count) = self.by_controller.get_mut(&controller.uid)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.by_controller.remove(&controller.uid);
+            }
+        }
         Some(placed)
+    }
+
+    /// How many pods of a controller the node has.
+    pub(super) fn n_controlled_by(&self, uid: &str) -> i64 {
+        self.by_controller.get(uid).copied().unwrap_or_default()
     }
 }
 
 /// All nodes, with what their pods take, and the places kept free for pods that wait for victims to end.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Nodes {
-    pub(super) known: BTreeMap<String, NodeInfo>,
+    pub(super) known: BTreeMap<String, Arc<NodeInfo>>,
     place_of: HashMap<Key, String>,
     /// Pods of nodes that are not known yet.
     strays: HashMap<Key, (String, Placed)>,
@@ -141,7 +160,7 @@ impl Nodes {
     pub(super) fn set_node(&mut self, object: &Arc<Object>) -> bool {
         let name = object.header.key.name.to_string();
         let Some(mut info) = NodeInfo::new(object.clone()) else { return false };
-        let Some(before) = self.known.get_mut(&name) else {
+        let Some(before) = self.known.get_mut(&name).map(Arc::make_mut) else {
             let home: Vec<Key> =
                 self.strays.iter().filter(|(_, (node, _))| *node == name).map(|(key, _)| key.clone()).collect();
             for key in home {
@@ -150,7 +169,7 @@ impl Nodes {
                     info.put(placed);
                 }
             }
-            self.known.insert(name, info);
+            self.known.insert(name, Arc::new(info));
             return true;
         };
         let better = info.allocatable != before.allocatable
@@ -166,7 +185,7 @@ impl Nodes {
     /// Forgets a node; its pods wait in case it comes back.
     pub(super) fn remove_node(&mut self, name: &str) {
         let Some(info) = self.known.remove(name) else { return };
-        for (key, placed) in info.pods {
+        for (key, placed) in Arc::unwrap_or_clone(info).pods {
             self.place_of.remove(&key);
             self.strays.insert(key, (name.to_owned(), placed));
         }
@@ -195,7 +214,7 @@ impl Nodes {
         self.nominated.remove(key);
         self.strays.remove(key);
         let Some(name) = self.place_of.remove(key) else { return false };
-        self.known.get_mut(&name).and_then(|info| info.take(key)).is_some()
+        self.known.get_mut(&name).and_then(|info| Arc::make_mut(info).take(key)).is_some()
     }
 
     /// Puts a pod on a node: because it is there, or because it will be.
@@ -206,7 +225,7 @@ impl Nodes {
         }
         match self.known.get_mut(node) {
             Some(info) => {
-                info.put(placed);
+                Arc::make_mut(info).put(placed);
                 self.place_of.insert(key, node.to_owned());
             }
             None => {
@@ -215,9 +234,22 @@ impl Nodes {
         }
     }
 
+    /// The same nodes, to try things out on: nodes that are not touched are shared.
+    pub(super) fn trial(&self) -> Self {
+        Self { known: self.known.clone(), nominated: self.nominated.clone(), ..Self::default() }
+    }
+
+    /// Whether the node that a pod is promised waits for less important pods to end.
+    pub(super) fn waits_for_victims(&self, placed: &Placed) -> bool {
+        let Some((node, _)) = self.nominated.get(&placed.object.header.key) else { return false };
+        let Some(info) = self.known.get(node) else { return false };
+        let ends = |other: &Placed| other.object.header.deleting.is_some() && other.priority < placed.priority;
+        info.pods.values().any(ends)
+    }
+
     /// Every pod that has a place, with its node.
     pub(super) fn placed(&self) -> impl Iterator<Item = (&NodeInfo, &Placed)> {
-        self.known.values().flat_map(|info| info.pods.values().map(move |placed| (info, placed)))
+        self.known.values().flat_map(|info| info.pods.values().map(move |placed| (&**info, placed)))
     }
 
     /// Whether any pod keeps others away.

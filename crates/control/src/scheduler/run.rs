@@ -18,7 +18,6 @@ use super::nodes::{Nodes, Placed};
 use super::preempt;
 use super::queue::{Queue, wants_node};
 use crate::door::{Door, Follow};
-use crate::run::reference;
 
 /// Bindings and reports under way at once.
 const AT_ONCE: usize = 64;
@@ -247,7 +246,7 @@ impl<D: Door> Scheduler<D> {
         }
         let condition = json!({
             "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message,
-            "lastProbeTime": null, "lastTransitionTime": Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "lastProbeTime": null, "lastTransitionTime": time(Timestamp::now()),
         });
         let mut status = json!({"conditions": with_condition(object, condition)});
         if let Some(node) = nominated {
@@ -269,21 +268,39 @@ impl<D: Door> Scheduler<D> {
         let by = &placed.object.header;
         for victim in preemption.victims.iter().filter(|victim| victim.object.header.deleting.is_none()) {
             let header = &victim.object.header;
-            let change = Change::Delete {
-                key: header.key.clone(),
-                uid: header.uid.to_string(),
-                propagation: Propagation::Background,
-                grace: None,
+            let (key, uid) = (header.key.clone(), header.uid.to_string());
+            let condition = json!({
+                "type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler",
+                "message": "default-scheduler: preempting to accommodate a higher priority pod",
+                "lastProbeTime": null, "lastTransitionTime": time(Timestamp::now()),
+            });
+            let mark = Change::Patch {
+                key: key.clone(),
+                uid: uid.clone(),
+                part: Subresource::Status,
+                patch: json!({"status": {"conditions": with_condition(&victim.object, condition)}}),
             };
+            let delete = Change::Delete { key: key.clone(), uid, propagation: Propagation::Background, grace: None };
             let message = format!("Preempted by pod {} on node {}", by.uid, preemption.node);
             let event = event(&victim.object, EventType::Normal, "Preempted", message);
-            self.commit(header.key.clone(), change, vec![event]);
+            self.commit(key, mark, vec![delete, event]);
         }
     }
 }
 
+/// A time as `metav1.Time` is written.
+fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// An event about a pod.
 fn event(object: &Object, kind: EventType, reason: &str, message: String) -> Change {
-    Change::Event { about: reference(&object.value()), kind, reason: reason.to_owned(), message }
+    let header = &object.header;
+    let about = json!({
+        "apiVersion": "v1", "kind": "Pod", "namespace": &*header.key.namespace, "name": &*header.key.name,
+        "uid": &*header.uid, "resourceVersion": header.revision.to_string(),
+    });
+    Change::Event { about, kind, reason: reason.to_owned(), message }
 }
 
 /// A pod's conditions with one of them replaced.

@@ -72,9 +72,7 @@ fn avoided(attempt: &Attempt<'_>, info: &NodeInfo) -> i64 {
 /// Pods of the same controller on the node: losing a node should not lose them all.
 fn siblings(attempt: &Attempt<'_>, info: &NodeInfo) -> i64 {
     let Some(owner) = attempt.placed.object.header.controller() else { return 0 };
-    let same = |header: &api::Header| header.controller().is_some_and(|other| other.uid == owner.uid);
-    let count = info.pods.values().filter(|placed| same(&placed.object.header)).count();
-    i64::try_from(count).unwrap_or(i64::MAX)
+    info.n_controlled_by(&owner.uid)
 }
 
 /// Whether the node has the pod's images: 100 when all of them.

@@ -13,13 +13,13 @@ fn object(view: &View, mut value: Value) -> Arc<Object> {
     let kind = value["kind"].as_str().unwrap().to_owned();
     let name = value["metadata"]["name"].as_str().unwrap().to_owned();
     value["metadata"]["uid"] = json!(name);
-    value["apiVersion"] = json!("v1");
-    Arc::new(Object::seal(view.catalogue().by_kind("", &kind).unwrap(), value, 1))
+    let group = if kind == "PodDisruptionBudget" { "policy" } else { "" };
+    Arc::new(Object::seal(view.catalogue().by_kind(group, &kind).unwrap(), value, 1))
 }
 
 fn node(name: &str, more: Value) -> Value {
     let mut node = json!({
-        "kind": "Node", "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
         "status": {"allocatable": {"cpu": "2", "memory": "4Gi", "pods": "10"}},
     });
     json_merge(&mut node, more);
@@ -28,7 +28,7 @@ fn node(name: &str, more: Value) -> Value {
 
 fn pod(name: &str, on: &str, more: Value) -> Value {
     let mut pod = json!({
-        "kind": "Pod", "metadata": {"name": name, "namespace": "default", "labels": {"app": "web"}},
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default", "labels": {"app": "web"}},
         "spec": {"containers": [{"name": "c", "image": "x"}]},
     });
     if !on.is_empty() {
@@ -198,4 +198,13 @@ fn an_important_pod_takes_the_place_of_the_least_important() {
         pod("x", "", more)
     };
     assert!(outcome(given(), polite).ends_with("preemption: not eligible due to preemptionPolicy=Never."));
+    // Nothing may go from the app that `low` is of, so `middle` goes although it is more important.
+    let mut protected = given();
+    protected[2]["metadata"]["labels"]["app"] = json!("db");
+    protected.push(json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "db", "namespace": "default"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "db"}}}, "status": {"disruptionsAllowed": 0},
+    }));
+    let wanted = pod("x", "", with_priority(cpu("1500m"), 10));
+    assert_eq!(outcome(protected, wanted), "preempts middle on b");
 }

@@ -1,5 +1,7 @@
 //! Whether there is room: ports, resources, and the number of pods.
 
+use std::borrow::Cow;
+
 use kinds::placement::requests::Resources;
 
 use super::Rejection;
@@ -7,8 +9,8 @@ use crate::scheduler::attempt::Attempt;
 use crate::scheduler::nodes::{HostPort, NodeInfo, Placed};
 
 /// Pods that wait for victims on this node to end, and come before the one that asks.
-fn promised<'a>(attempt: &'a Attempt<'_>, info: &NodeInfo) -> impl Iterator<Item = &'a Placed> {
-    let name = info.name().to_owned();
+fn promised<'a>(attempt: &'a Attempt<'_>, info: &'a NodeInfo) -> impl Iterator<Item = &'a Placed> {
+    let name = info.name();
     let (own, priority) = (&attempt.placed.object.header.key, attempt.placed.priority);
     let waiting = attempt.nodes.nominated.iter();
     waiting
@@ -34,9 +36,9 @@ pub(super) fn ports(attempt: &Attempt<'_>, info: &NodeInfo) -> Option<Rejection>
 
 /// Requests must fit into what is left of the node.
 pub(super) fn resources(attempt: &Attempt<'_>, info: &NodeInfo) -> Option<Rejection> {
-    let (mut taken, mut n_pods) = (info.taken.clone(), info.pods.len());
+    let (mut taken, mut n_pods) = (Cow::Borrowed(&info.taken), info.pods.len());
     for placed in promised(attempt, info) {
-        taken.add(&placed.requests);
+        taken.to_mut().add(&placed.requests);
         n_pods += 1;
     }
     let wanted = &attempt.placed.requests;
@@ -56,15 +58,20 @@ pub(super) fn resources(attempt: &Attempt<'_>, info: &NodeInfo) -> Option<Reject
     (!reasons.is_empty()).then_some(Rejection { reasons, curable: !never })
 }
 
-fn rows<'a>(wanted: &'a Resources, taken: &Resources, has: &Resources) -> Vec<(&'a str, i64, i64, i64)> {
-    let mut rows = vec![
+/// Name, wanted, taken and available amount of each resource.
+fn rows<'a>(
+    wanted: &'a Resources,
+    taken: &'a Resources,
+    has: &'a Resources,
+) -> impl Iterator<Item = (&'a str, i64, i64, i64)> {
+    let usual = [
         ("cpu", wanted.milli_cpu, taken.milli_cpu, has.milli_cpu),
         ("memory", wanted.memory, taken.memory, has.memory),
         ("ephemeral-storage", wanted.ephemeral_storage, taken.ephemeral_storage, has.ephemeral_storage),
     ];
-    for (name, amount) in &wanted.others {
+    let others = wanted.others.iter().map(|(name, amount)| {
         let of = |resources: &Resources| resources.others.get(name).copied().unwrap_or_default();
-        rows.push((name, *amount, of(taken), of(has)));
-    }
-    rows
+        (name.as_str(), *amount, of(taken), of(has))
+    });
+    usual.into_iter().chain(others)
 }

@@ -25,7 +25,7 @@ fn plan(deployment: &Deployment, view: &View, plan: &mut Plan) -> Result<(), Blo
     let selector = LabelSelector::from_object(&spec.selector).map_err(|why| Blocked::new("InvalidSelector", why))?;
     let Some(held) = claim::claim(deployment, &selector, view, plan) else { return Ok(()) };
     let strategy = Strategy::of(spec);
-    let mut sets = Sets::new(deployment, held);
+    let mut sets = Sets::new(deployment, held, view);
     if deployment.deleting() {
         status::report(deployment, &strategy, &sets, view, plan);
         return Ok(());

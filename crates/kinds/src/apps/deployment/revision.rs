@@ -127,7 +127,7 @@ pub fn new_set(deployment: &Deployment, strategy: &Strategy, sets: &Sets<'_>) ->
             ..ObjectMeta::default()
         },
         spec: ReplicaSetSpec {
-            replicas: Some(new_replicas(strategy, 0, sets.replicas())),
+            replicas: Some(new_replicas(strategy, 0, sets.pods())),
             min_ready_seconds: spec.min_ready_seconds,
             selector,
             template: Some(template),

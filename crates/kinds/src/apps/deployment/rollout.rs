@@ -1,7 +1,8 @@
 //! One step of a rollout: which ReplicaSets grow and shrink.
 //!
-//! Invariant of a rolling update: never more than `replicas + maxSurge` pods are asked for, and no set is shrunk
-//! below `replicas - maxUnavailable` available pods in all. Pods that are not available go first: they serve nobody.
+//! Invariant of a rolling update: never more than `replicas + maxSurge` pods are asked for, counting those that a
+//! shrunk set has not deleted yet, and no set is shrunk below `replicas - maxUnavailable` available pods in all. Pods
+//! that are not available go first: they serve nobody.
 
 use api::View;
 use k8s_openapi::api::core::v1::Pod;
@@ -42,7 +43,7 @@ pub fn old_pods_gone(sets: &Sets<'_>, view: &View) -> bool {
 }
 
 fn resize_new(strategy: &Strategy, sets: &mut Sets<'_>) -> bool {
-    let all = sets.replicas();
+    let all = sets.pods();
     let Some(new) = &mut sets.new else { return false };
     let now = new.replicas();
     let wanted = if now > strategy.replicas { strategy.replicas } else { new_replicas(strategy, now, all) };
@@ -58,14 +59,14 @@ fn shrink_old(strategy: &Strategy, sets: &mut Sets<'_>) {
     if sets.old_replicas() == 0 {
         return;
     }
-    let new_unavailable = sets.new.as_ref().map_or(0, |set| set.replicas() - set.available());
+    let new_unavailable = sets.new.as_ref().map_or(0, |set| set.replicas() - set.serving());
     let most = sets.replicas() - strategy.fewest() - new_unavailable;
     if most <= 0 {
         return;
     }
     let unhealthy = drop_unhealthy(strategy, &mut sets.old, most);
     // Availability is counted for pods that stay: those that were just dropped were not available.
-    let spare = (sets.available() - strategy.fewest()).min(most - unhealthy);
+    let spare = (sets.serving() - strategy.fewest()).min(most - unhealthy);
     let mut left = spare;
     for set in sets.old.iter_mut().filter(|set| set.replicas() > 0) {
         if left <= 0 {
@@ -81,8 +82,8 @@ fn shrink_old(strategy: &Strategy, sets: &mut Sets<'_>) {
 /// Drops up to `most` pods of old sets that are not available; says how many.
 fn drop_unhealthy(strategy: &Strategy, old: &mut [Set<'_>], most: i32) -> i32 {
     let mut dropped = 0;
-    for set in old.iter_mut().filter(|set| set.replicas() > set.available()) {
-        let n = (set.replicas() - set.available()).min(most - dropped);
+    for set in old.iter_mut().filter(|set| set.replicas() > set.serving()) {
+        let n = (set.replicas() - set.serving()).min(most - dropped);
         if n <= 0 {
             break;
         }

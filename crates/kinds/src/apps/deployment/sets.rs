@@ -3,12 +3,14 @@
 
 use std::cmp::Reverse;
 
-use api::{EventType, Plan};
+use api::{EventType, Plan, View};
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 
 use crate::workload::claim::Held;
 use crate::workload::meta::Meta;
+use crate::workload::pods::{self, Availability};
+use crate::workload::replicas::count;
 
 /// Label that tells the pods of a Deployment's ReplicaSets apart.
 pub const HASH_LABEL: &str = "pod-template-hash";
@@ -19,6 +21,26 @@ pub struct Set<'a> {
     pub stored: Option<Held<'a, ReplicaSet>>,
     /// As wanted.
     pub wanted: ReplicaSet,
+    /// Its pods as the view shows them: its status may not say so yet.
+    pub there: There,
+}
+
+/// The pods of a set.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct There {
+    /// Pods that count.
+    active: i32,
+    /// Those of them that are available.
+    available: i32,
+}
+
+impl There {
+    fn of(set: &ReplicaSet, view: &View) -> Self {
+        let min_ready_seconds = set.spec.min_ready_seconds.unwrap_or_default();
+        let active: Vec<&Pod> = view.controlled_by(set.uid()).filter(|pod| pods::active(pod)).collect();
+        let available = |pod: &&&Pod| pods::availability(pod, min_ready_seconds, view.now()) == Availability::Available;
+        Self { active: count(active.len()), available: count(active.iter().filter(available).count()) }
+    }
 }
 
 impl Set<'_> {
@@ -42,6 +64,11 @@ impl Set<'_> {
         self.wanted.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default()
     }
 
+    /// Available pods that stay when the set has the size that is asked for.
+    pub fn serving(&self) -> i32 {
+        self.there.available.min(self.replicas())
+    }
+
     /// Available pods.
     pub fn available(&self) -> i32 {
         self.wanted.status.as_ref().and_then(|status| status.available_replicas).unwrap_or_default()
@@ -63,13 +90,15 @@ pub struct Sets<'a> {
 
 impl<'a> Sets<'a> {
     /// Sorts the sets of `deployment` into the new one and the old ones.
-    pub fn new(deployment: &Deployment, mut held: Vec<Held<'a, ReplicaSet>>) -> Self {
+    pub fn new(deployment: &Deployment, mut held: Vec<Held<'a, ReplicaSet>>, view: &View) -> Self {
         held.sort_by_key(|set| (set.created(), set.name().to_owned()));
         let new = &deployment.spec.template;
         let is_new = |set: &Held<'_, ReplicaSet>| set.spec.template.as_ref().is_some_and(|set| same(set, new));
         let position = held.iter().position(is_new); // The oldest, should there be two.
-        let mut old: Vec<Set<'a>> =
-            held.into_iter().map(|set| Set { wanted: set.typed.clone(), stored: Some(set) }).collect();
+        let mut old: Vec<Set<'a>> = held
+            .into_iter()
+            .map(|set| Set { wanted: set.typed.clone(), there: There::of(set.typed, view), stored: Some(set) })
+            .collect();
         let new = position.map(|position| old.remove(position));
         Self { new, old }
     }
@@ -89,12 +118,22 @@ impl<'a> Sets<'a> {
         self.all().map(Set::replicas).sum()
     }
 
+    /// Pods that there may be at the moment: those asked for, and those that a shrunk set has not deleted yet.
+    pub fn pods(&self) -> i32 {
+        self.all().map(|set| set.replicas().max(set.there.active)).sum()
+    }
+
     /// Replicas asked of the old sets.
     pub fn old_replicas(&self) -> i32 {
         self.old.iter().map(Set::replicas).sum()
     }
 
-    /// Available pods of all sets.
+    /// Available pods of all sets that stay when they have the sizes that are asked for.
+    pub fn serving(&self) -> i32 {
+        self.all().map(Set::serving).sum()
+    }
+
+    /// Available pods of all sets, as they report them.
     pub fn available(&self) -> i32 {
         self.all().map(Set::available).sum()
     }
@@ -114,7 +153,7 @@ impl<'a> Sets<'a> {
     /// Creates the new set.
     pub fn create(&mut self, deployment: &Deployment, set: ReplicaSet, plan: &mut Plan) {
         plan.create(&set, "no ReplicaSet has this pod template");
-        let set = Set { stored: None, wanted: set };
+        let set = Set { stored: None, wanted: set, there: There::default() };
         if set.replicas() > 0 {
             tell_scaled(deployment, &set, 0, plan);
         }

@@ -1,6 +1,6 @@
 //! Fitting endpoints into slices with as few changes as possible.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::{Plan, View};
 use k8s_openapi::api::core::v1::Service;
@@ -58,9 +58,12 @@ impl<'s> Slices<'s> {
     }
 
     fn group(&mut self, family: &str, existing: &[&Held<'_, EndpointSlice>], group: Group, plan: &mut Plan) {
-        let Group { ports, endpoints: mut left } = group;
-        let is_empty = left.is_empty();
-        let mut filled: Vec<Vec<Endpoint>> = existing.iter().map(|slice| keep(slice, &mut left)).collect();
+        let Group { ports, endpoints } = group;
+        let is_empty = endpoints.is_empty();
+        let mut by_pod: BTreeMap<String, Endpoint> =
+            endpoints.into_iter().map(|endpoint| (uid(&endpoint).to_owned(), endpoint)).collect();
+        let mut filled: Vec<Vec<Endpoint>> = existing.iter().map(|slice| keep(slice, &mut by_pod)).collect();
+        let mut left: Vec<Endpoint> = by_pod.into_values().collect();
         for endpoints in &mut filled {
             let room = ENDPOINTS_MAX.saturating_sub(endpoints.len()).min(left.len());
             endpoints.extend(left.drain(..room));
@@ -134,15 +137,11 @@ impl<'s> Slices<'s> {
 }
 
 /// The endpoints of a slice that stay, as they are now; takes them out of `wanted`.
-fn keep(slice: &EndpointSlice, wanted: &mut Vec<Endpoint>) -> Vec<Endpoint> {
-    let uid = |endpoint: &Endpoint| endpoint.target_ref.as_ref().and_then(|pod| pod.uid.clone());
-    slice
-        .endpoints
-        .iter()
-        .flatten()
-        .filter_map(|stored| {
-            let position = wanted.iter().position(|endpoint| uid(endpoint) == uid(stored))?;
-            Some(wanted.remove(position))
-        })
-        .collect()
+fn keep(slice: &EndpointSlice, wanted: &mut BTreeMap<String, Endpoint>) -> Vec<Endpoint> {
+    slice.endpoints.iter().flatten().filter_map(|stored| wanted.remove(uid(stored))).collect()
+}
+
+/// The uid of the pod behind an endpoint.
+fn uid(endpoint: &Endpoint) -> &str {
+    endpoint.target_ref.as_ref().and_then(|pod| pod.uid.as_deref()).unwrap_or_default()
 }
