@@ -17,6 +17,7 @@ pub const CONTROLLERS: &[ControllerDef] = &[
     ControllerDef::of(&batch::job::controller::CONTROLLER),
     ControllerDef::of(&batch::job::controller::ORPHANS),
     ControllerDef::of(&batch::job::ttl::CONTROLLER),
+    ControllerDef::of(&batch::cron_job::controller::CONTROLLER),
     ControllerDef::of(&discovery::endpoint_slice::controller::CONTROLLER),
     ControllerDef::of(&core::endpoints::controller::CONTROLLER),
     ControllerDef::of(&core::endpoints::controller::LEFT_OVER),

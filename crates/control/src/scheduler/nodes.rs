@@ -139,7 +139,15 @@ pub(super) struct Nodes {
     /// Pods of nodes that are not known yet.
     strays: HashMap<Key, (String, Placed)>,
     /// Pods that preempted others, and the node that they wait for.
-    pub(super) nominated: HashMap<Key, (String, Placed)>,
+    pub(super) nominated: HashMap<Key, Promise>,
+}
+
+/// A place that a pod gets once its victims have ended.
+#[derive(Clone)]
+pub(super) struct Promise {
+    pub(super) node: String,
+    pub(super) placed: Placed,
+    pub(super) victims: Vec<Arc<Object>>,
 }
 
 impl Nodes {
@@ -160,7 +168,7 @@ impl Nodes {
     pub(super) fn set_node(&mut self, object: &Arc<Object>) -> bool {
         let name = object.header.key.name.to_string();
         let Some(mut info) = NodeInfo::new(object.clone()) else { return false };
-        let Some(before) = self.known.get_mut(&name).map(Arc::make_mut) else {
+        let Some(before) = self.node_mut(&name) else {
             let home: Vec<Key> =
                 self.strays.iter().filter(|(_, (node, _))| *node == name).map(|(key, _)| key.clone()).collect();
             for key in home {
@@ -214,7 +222,7 @@ impl Nodes {
         self.nominated.remove(key);
         self.strays.remove(key);
         let Some(name) = self.place_of.remove(key) else { return false };
-        self.known.get_mut(&name).and_then(|info| Arc::make_mut(info).take(key)).is_some()
+        self.node_mut(&name).and_then(|info| info.take(key)).is_some()
     }
 
     /// Puts a pod on a node: because it is there, or because it will be.
@@ -223,9 +231,9 @@ impl Nodes {
         if self.place_of.get(&key).is_some_and(|before| before != node) {
             self.remove_pod(&key);
         }
-        match self.known.get_mut(node) {
+        match self.node_mut(node) {
             Some(info) => {
-                Arc::make_mut(info).put(placed);
+                info.put(placed);
                 self.place_of.insert(key, node.to_owned());
             }
             None => {
@@ -239,12 +247,27 @@ impl Nodes {
         Self { known: self.known.clone(), nominated: self.nominated.clone(), ..Self::default() }
     }
 
-    /// Whether the node that a pod is promised waits for less important pods to end.
+    /// Whether the victims of a pod are still on the node that it is promised.
     pub(super) fn waits_for_victims(&self, placed: &Placed) -> bool {
-        let Some((node, _)) = self.nominated.get(&placed.object.header.key) else { return false };
-        let Some(info) = self.known.get(node) else { return false };
-        let ends = |other: &Placed| other.object.header.deleting.is_some() && other.priority < placed.priority;
-        info.pods.values().any(ends)
+        let Some(promise) = self.nominated.get(&placed.object.header.key) else { return false };
+        let Some(info) = self.known.get(&promise.node) else { return false };
+        let is_there = |victim: &Arc<Object>| {
+            let there = info.pods.get(&victim.header.key);
+            there.is_some_and(|there| there.object.header.uid == victim.header.uid)
+        };
+        promise.victims.iter().any(is_there)
+    }
+
+    /// A victim stays after all: nobody waits for it any more.
+    pub(super) fn spare(&mut self, key: &Key) {
+        for promise in self.nominated.values_mut() {
+            promise.victims.retain(|victim| victim.header.key != *key);
+        }
+    }
+
+    /// A node, to be changed.
+    pub(super) fn node_mut(&mut self, name: &str) -> Option<&mut NodeInfo> {
+        self.known.get_mut(name).map(Arc::make_mut)
     }
 
     /// Every pod that has a place, with its node.

@@ -67,21 +67,20 @@ fn preempt(placed: &Placed, info: &NodeInfo, nodes: &Nodes, view: &View) -> Opti
     order.extend(rest);
     let name = info.name();
     let mut left = nodes.trial();
-    let mut on_trial = info.clone();
-    order.iter().for_each(|other| drop(on_trial.take(&other.object.header.key)));
-    let mut fits = |info: &NodeInfo| {
-        left.known.insert(name.to_owned(), info.clone().into());
-        Attempt::new(placed, &left, view).reject(info).is_none()
-    };
-    if !fits(&on_trial) {
+    for other in &order {
+        left.node_mut(name)?.take(&other.object.header.key);
+    }
+    let fits =
+        |left: &Nodes| left.known.get(name).is_some_and(|info| Attempt::new(placed, left, view).reject(info).is_none());
+    if !fits(&left) {
         return None;
     }
     let mut victims = Vec::new();
     let mut n_violations = 0;
     for (nth, other) in order.into_iter().enumerate() {
-        on_trial.put(other.clone());
-        if !fits(&on_trial) {
-            on_trial.take(&other.object.header.key);
+        left.node_mut(name)?.put(other.clone());
+        if !fits(&left) {
+            left.node_mut(name)?.take(&other.object.header.key);
             n_violations += usize::from(nth < n_protected);
             victims.push(other.clone());
         }

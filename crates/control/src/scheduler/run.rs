@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::Attempt;
-use super::nodes::{Nodes, Placed};
+use super::nodes::{Nodes, Placed, Promise};
 use super::preempt;
 use super::queue::{Queue, wants_node};
 use crate::door::{Door, Follow};
@@ -180,7 +180,9 @@ impl<D: Door> Scheduler<D> {
             match preempt::find(&placed, &self.nodes, view, &unfit) {
                 Ok(found) => {
                     self.evict(&placed, &found);
-                    self.nodes.nominated.insert(key.clone(), (found.node.clone(), placed.clone()));
+                    let victims = found.victims.iter().map(|victim| victim.object.clone()).collect();
+                    let promise = Promise { node: found.node.clone(), placed: placed.clone(), victims };
+                    self.nodes.nominated.insert(key.clone(), promise);
                     nominated = Some(found.node);
                 }
                 Err(why) => {
@@ -202,22 +204,22 @@ impl<D: Door> Scheduler<D> {
         let change = Change::Bind { key: key.clone(), uid: header.uid.to_string(), node: node.to_owned() };
         let message = format!("Successfully assigned {}/{} to {node}", header.key.namespace, header.key.name);
         let event = event(&object, EventType::Normal, "Scheduled", message);
-        self.commit(key.clone(), change, vec![event]);
+        self.commit(key.clone(), [change, event]);
     }
 
-    /// Commits a change, and what follows once it is made.
-    fn commit(&mut self, key: Key, change: Change, after: Vec<Change>) {
+    /// Commits changes about a pod, each once the one before it is made.
+    fn commit<const N: usize>(&mut self, key: Key, changes: [Change; N]) {
         let (door, user) = (self.door.clone(), self.user.clone());
         self.commits.spawn(async move {
-            let result = door.commit(&user, change).await.map(drop);
-            if result.is_ok() {
-                for change in after {
-                    if let Err(error) = door.commit(&user, change).await {
-                        tracing::debug!(%error, "what the scheduler had to tell was refused");
-                    }
+            for change in changes {
+                let is_event = matches!(change, Change::Event { .. });
+                match door.commit(&user, change).await {
+                    Ok(_) => {}
+                    Err(error) if is_event => tracing::debug!(%error, "an event of the scheduler was refused"),
+                    Err(error) => return Bound { key, result: Err(error) },
                 }
             }
-            Bound { key, result }
+            Bound { key, result: Ok(()) }
         });
     }
 
@@ -229,6 +231,7 @@ impl<D: Door> Scheduler<D> {
         };
         let Err(error) = result else { return };
         tracing::debug!(?key, %error, "the scheduler's change was refused");
+        self.nodes.spare(&key);
         let view = self.door.view();
         if let Some(object) = view.object(&key)
             && wants_node(object)
@@ -260,7 +263,7 @@ impl<D: Door> Scheduler<D> {
         };
         let event = event(object, EventType::Warning, "FailedScheduling", message.clone());
         self.told.insert(key.clone(), message);
-        self.commit(key.clone(), change, vec![event]);
+        self.commit(key.clone(), [change, event]);
     }
 
     /// Deletes the pods that have to make room, each with a word to it.
@@ -283,7 +286,7 @@ impl<D: Door> Scheduler<D> {
             let delete = Change::Delete { key: key.clone(), uid, propagation: Propagation::Background, grace: None };
             let message = format!("Preempted by pod {} on node {}", by.uid, preemption.node);
             let event = event(&victim.object, EventType::Normal, "Preempted", message);
-            self.commit(key, mark, vec![delete, event]);
+            self.commit(key, [mark, delete, event]);
         }
     }
 }

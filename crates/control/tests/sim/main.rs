@@ -22,9 +22,13 @@ use k8s_openapi::api::core::v1::Pod;
 use kinds::workload::meta::Meta as _;
 use kinds::workload::pods;
 
+/// Seeds of each story, unless `SEEDS` says how many.
+const SEEDS: u64 = 8;
+
 /// Tells a story under several seeds.
 fn told(n_nodes: usize, story: impl Fn(&mut Cluster)) {
-    for seed in 0..12 {
+    let n_seeds = std::env::var("SEEDS").map_or(SEEDS, |text| text.parse().unwrap());
+    for seed in 0..n_seeds {
         story(&mut Cluster::new(seed, n_nodes));
     }
 }

@@ -14,8 +14,8 @@ fn promised<'a>(attempt: &'a Attempt<'_>, info: &'a NodeInfo) -> impl Iterator<I
     let (own, priority) = (&attempt.placed.object.header.key, attempt.placed.priority);
     let waiting = attempt.nodes.nominated.iter();
     waiting
-        .filter(move |(key, (node, placed))| *key != own && *node == name && placed.priority >= priority)
-        .map(|(_, (_, placed))| placed)
+        .filter(move |(key, promise)| *key != own && promise.node == name && promise.placed.priority >= priority)
+        .map(|(_, promise)| &promise.placed)
 }
 
 fn collide(one: &HostPort, other: &HostPort) -> bool {

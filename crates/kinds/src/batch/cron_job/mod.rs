@@ -1,6 +1,7 @@
 //! Jobs by the clock.
 
 mod columns;
+pub mod controller;
 mod rules;
 mod schedule;
 
