@@ -270,6 +270,11 @@ impl Nodes {
         self.known.get_mut(name).map(Arc::make_mut)
     }
 
+    /// Whether a pod has a place, or will have one once its binding is committed.
+    pub(super) fn has_place(&self, key: &Key) -> bool {
+        self.place_of.contains_key(key) || self.strays.contains_key(key)
+    }
+
     /// Every pod that has a place, with its node.
     pub(super) fn placed(&self) -> impl Iterator<Item = (&NodeInfo, &Placed)> {
         self.known.values().flat_map(|info| info.pods.values().map(move |placed| (&**info, placed)))

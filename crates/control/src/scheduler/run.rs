@@ -163,6 +163,9 @@ impl<D: Door> Scheduler<D> {
                 return false; // The next commit that ends wakes the loop.
             }
             let Some(key) = self.queue.next() else { return false };
+            if self.nodes.has_place(&key) {
+                continue; // Its binding is under way.
+            }
             let Some(object) = view.object(&key).filter(|object| wants_node(object)) else { continue };
             let Some(placed) = Placed::new(object.clone()) else { continue };
             self.decide(&key, placed, view);
@@ -197,6 +200,8 @@ impl<D: Door> Scheduler<D> {
 
     fn bind(&mut self, key: &Key, node: &str, placed: Placed) {
         let object = placed.object.clone();
+        // While its binding is under way it waits for nothing, or it would be decided a second time.
+        self.queue.remove(key);
         self.nodes.nominated.remove(key);
         self.nodes.place(node, placed);
         self.told.remove(key);

@@ -33,7 +33,6 @@ pub struct Cluster {
     laws: Vec<Law>,
     /// What was done last, for whoever has to find out why.
     trace: VecDeque<String>,
-    seen: usize,
 }
 
 impl Cluster {
@@ -53,7 +52,6 @@ impl Cluster {
             timers: BTreeMap::new(),
             laws: Vec::new(),
             trace: VecDeque::new(),
-            seen: 0,
         };
         for namespace in ["default", "kube-system", "kube-node-lease"] {
             cluster.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}}}}}"));
@@ -298,13 +296,6 @@ impl Cluster {
         if self.trace.len() > 60 {
             self.trace.pop_front();
         }
-    }
-
-    /// Events since this was asked last.
-    pub fn told(&mut self) -> Vec<String> {
-        let news = self.server.events[self.seen..].to_vec();
-        self.seen = self.server.events.len();
-        news
     }
 
     /// Whether an object of this YAML's name is there.

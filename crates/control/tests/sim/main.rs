@@ -12,6 +12,7 @@ mod daemons;
 mod deployments;
 mod nodes;
 mod place;
+mod scheduling;
 mod server;
 mod services;
 mod sets;

@@ -19,15 +19,13 @@ pub struct Server {
     pub now: Timestamp,
     /// What happened since it was asked last.
     pub log: Vec<Arc<LogEntry>>,
-    /// `Reason about: message` of every event.
-    pub events: Vec<String>,
     n_made: u64,
 }
 
 impl Server {
     pub fn new(now: Timestamp) -> Self {
         let view = View::empty(Arc::new(kinds::catalogue()));
-        Self { view, now, log: Vec::new(), events: Vec::new(), n_made: 0 }
+        Self { view, now, log: Vec::new(), n_made: 0 }
     }
 
     /// The view at the current time.
@@ -63,11 +61,7 @@ impl Server {
                 self.found(&key, &uid)?;
                 self.delete(&key, propagation, grace)
             }
-            Change::Event { about, reason, message, .. } => {
-                let name = about["name"].as_str().unwrap_or_default();
-                self.events.push(format!("{reason} {name}: {message}"));
-                Ok(())
-            }
+            Change::Event { .. } => Ok(()), // Telling people is nobody's concern here: a crash may lose it.
         }
     }
 
