@@ -102,9 +102,10 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// Whether a running container has passed its startup probe, if it has one.
+    /// Whether a running container is through with its postStart hook and its startup probe, if it has any.
     pub fn started(&self, member: &Member, seen: &Container) -> bool {
-        if seen.state != State::Running {
+        let hooked = member.container.lifecycle.as_ref().is_some_and(|lifecycle| lifecycle.post_start.is_some());
+        if seen.state != State::Running || hooked && self.memory.starting.as_deref() == Some(member.name()) {
             return false;
         }
         if member.container.startup_probe.is_none() {

@@ -29,6 +29,8 @@ pub struct Memory {
     pub gone: bool,
     /// Containers that are being stopped, with when they will be killed.
     pub killing: BTreeMap<String, Timestamp>,
+    /// The container whose start is under way, up to the end of its postStart hook.
+    pub starting: Option<String>,
     /// Containers whose start was given up before it ended.
     pub abandoned: BTreeSet<String>,
 }

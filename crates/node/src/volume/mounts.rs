@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cri::v1::{Mount, MountPropagation};
-use k8s_openapi::api::core::v1::VolumeMount;
+use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 
 use crate::env::expand::expand_strictly;
 use crate::pod::members::Member;
@@ -28,9 +28,19 @@ pub(crate) fn of_volumes(
             let target = pod_dir.join("volume-subpaths").join(&volume.name).join(name).join(index.to_string());
             source = subpath::bind(&source, &sub, &target)?;
         }
-        Ok(bind(&source, mount))
+        let mut bound = bind(&source, mount);
+        bound.readonly |= from_api(volume);
+        Ok(bound)
     });
     mounts.collect()
+}
+
+/// What comes from the API is not for containers to write.
+fn from_api(volume: &Volume) -> bool {
+    volume.config_map.is_some()
+        || volume.secret.is_some()
+        || volume.downward_api.is_some()
+        || volume.projected.is_some()
 }
 
 fn sub_path(mount: &VolumeMount, env: &[(String, String)]) -> Result<Option<String>, String> {

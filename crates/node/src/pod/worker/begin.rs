@@ -66,6 +66,7 @@ impl Worker {
                 if let Some(ended) = self.seen.current(&name).filter(|seen| seen.state == State::Exited) {
                     memory.crash.tried(ended.finished.unwrap_or(ended.created), Timestamp::now());
                 }
+                self.memory.starting = Some(name.clone());
                 self.work.spawn(async move {
                     let result = start::start(&task, &spec, &name, attempt, &stop).await;
                     Done::Started { name, result }

@@ -27,6 +27,7 @@ impl Worker {
                 // A bug, contained: whatever it was is decided anew.
                 tracing::error!(pod = %self.id, error = %err, "work for a pod panicked");
                 (self.lane, self.cleaning, self.reporting, self.refreshing) = (None, false, false, false);
+                self.memory.starting = None;
                 return true;
             }
         };
@@ -88,7 +89,7 @@ impl Worker {
     }
 
     fn settle_start(&mut self, name: &str, result: Result<(), NotStarted>, now: Timestamp) {
-        self.lane = None;
+        (self.lane, self.memory.starting) = (None, None);
         let memory = self.memory.containers.entry(name.to_owned()).or_default();
         match result {
             Ok(()) => {
