@@ -10,8 +10,11 @@
 
 mod bad_input;
 mod helm;
+mod inside;
 mod life;
+mod nodes;
 mod output;
+mod pods;
 mod streams;
 mod support;
 mod tour;
