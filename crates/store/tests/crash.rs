@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ fn write_until_killed(path: &Path, round: &str) {
                 for n in 0_u64.. {
                     let name = format!("{round}-{writer}-{n}");
                     store.commit(vec![put(&format!("{name}-left")), put(&format!("{name}-right"))]).await.unwrap();
-                    writeln!(std::io::stdout(), "acknowledged {name}").unwrap();
+                    println!("acknowledged {name}");
                 }
             })
         })

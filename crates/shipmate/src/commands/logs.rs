@@ -41,7 +41,10 @@ fn print(path: &Path, arguments: &Logs) -> anyhow::Result<()> {
     }
     let text: Vec<u8> = kept.into_iter().flatten().collect();
     output::print(&String::from_utf8_lossy(&text))?;
-    while arguments.follow {
+    if !arguments.follow {
+        return Ok(());
+    }
+    loop {
         std::thread::sleep(LOOK);
         let mut more = Vec::new();
         if reader.get_ref().metadata()?.len() < reader.stream_position()? {
@@ -50,5 +53,4 @@ fn print(path: &Path, arguments: &Logs) -> anyhow::Result<()> {
         reader.read_to_end(&mut more)?;
         output::print(&String::from_utf8_lossy(&more))?;
     }
-    Ok(())
 }

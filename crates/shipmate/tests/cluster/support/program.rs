@@ -176,13 +176,6 @@ impl Running {
         let said = self.said.all();
         Answer { line: self.line.clone(), code, out: text(&said.0), err: text(&said.1) }
     }
-
-    /// Ends it as Ctrl-C would.
-    #[track_caller]
-    pub fn interrupt(self) -> Answer {
-        self.signal(Signal::SIGINT);
-        self.finish()
-    }
 }
 
 impl Drop for Running {
