@@ -155,8 +155,7 @@ fn endings(cluster: &Cluster) {
         spec("failed", &[said], never.clone()),
         spec("spoken", &[logged], never.clone()),
         spec("done", &[shell("main", "true")], json!({"restartPolicy": "OnFailure"})),
-        spec("half", &[shell("bad", "exit 1"), shell("good", "true")], never.clone()),
-        spec("overdue", &[shell("main", "exec sleep 1000")], with(never, json!({"activeDeadlineSeconds": 2}))),
+        spec("half", &[shell("bad", "exit 1"), shell("good", "true")], never),
     ]);
     becomes(cluster, "failed", "Error");
     let ended = |pod: &str, field: &str| {
@@ -170,9 +169,7 @@ fn endings(cluster: &Cluster) {
     assert_eq!(cluster.field("pod/done", ".status.phase"), "Succeeded");
     becomes(cluster, "half", "Error");
     assert_eq!(cluster.field("pod/half", ".status.phase"), "Failed");
-    becomes(cluster, "overdue", "DeadlineExceeded");
-    has(&events(cluster, "overdue"), "Pod was active on the node longer than the specified deadline");
-    cluster.kubectl("delete pod failed spoken done half overdue --now");
+    cluster.kubectl("delete pod failed spoken done half --now");
 }
 
 fn limits(cluster: &Cluster) {
