@@ -5,7 +5,7 @@
 //! process that held it, however that ended.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -30,10 +30,10 @@ impl Lock {
     /// Takes the lock, waiting at most `patience` for another command to end.
     pub fn take(path: &Path, patience: Duration) -> Result<Self> {
         let deadline = Instant::now() + patience;
-        if let Some(parent) = path.parent() {
-            make_dir(parent)?;
-        }
         loop {
+            if let Some(parent) = path.parent() {
+                make_dir(parent)?;
+            }
             match Self::attempt(path)? {
                 Ok(lock) => return Ok(lock),
                 Err(holder) if Instant::now() >= deadline => {
@@ -53,13 +53,12 @@ impl Lock {
 
     /// The inner error is a description of the holder.
     fn attempt(path: &Path) -> Result<Result<Self, String>> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(Error::file("open", path))?;
+        let mut file = match OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path) {
+            Ok(file) => file,
+            // The deletion of the last cluster took the directory along.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Err("ending".to_owned())),
+            Err(error) => return Err(Error::file("open", path)(error)),
+        };
         let opened = file.metadata().map_err(Error::file("inspect", path))?.ino();
         let mut holder = String::new();
         let _ = file.read_to_string(&mut holder);
