@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("shipmate-control", &["shipmate-api", "shipmate-kinds", "shipmate-server"]),
     ("shipmate-cri", &[]),
     ("shipmate-node", &["shipmate-api", "shipmate-cri"]),
+    ("shipmate-doctor", &["shipmate-api", "shipmate-kinds"]),
     ("shipmate-sandbox", &["shipmate-cri"]),
     (
         "shipmate",
@@ -36,7 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that decide and never act: nothing asynchronous, no IO, no logging.
-const PURE: &[&str] = &["shipmate-api", "shipmate-kinds"];
+const PURE: &[&str] = &["shipmate-api", "shipmate-kinds", "shipmate-doctor"];
 const IMPURE: &[&str] = &["tokio", "futures", "tracing", "hyper", "kube", "nix", "rand"];
 
 /// Lines of a file, at most.

@@ -3,6 +3,11 @@
 //! containerd's CRI plugin owns those streams and hands them out over its own WebSocket (version 4 of the channels),
 //! so this carries messages between two WebSockets. Version 4 cannot end the input; that is asked of containerd's
 //! tasks instead.
+//!
+//! A container does not wait for the client that it is made for (`kubectl run -i`): what it wrote before that one is
+//! attached is sent from its log. A line that is written in the very moment of attaching may come twice.
+
+use std::path::PathBuf;
 
 use cri::Runtime;
 use futures::{SinkExt as _, StreamExt as _};
@@ -15,13 +20,25 @@ use tokio_tungstenite::tungstenite::error::Error;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 use super::exec::Wanted;
+use super::logs;
 use super::stream::{Channels, FromClient, RESIZE, RESULT, STDERR, STDIN, STDOUT, exited, failed};
 
 /// Carries streams until the container or the client ends.
-pub(super) async fn run(runtime: Runtime, container: String, wanted: Wanted, upgraded: Upgraded) {
+///
+/// `missed` is the log of a container that was made for this client.
+pub(super) async fn run(
+    runtime: Runtime,
+    container: String,
+    wanted: Wanted,
+    missed: Option<PathBuf>,
+    upgraded: Upgraded,
+) {
     let channels = Channels::new(upgraded).await;
     let result = match connect(&runtime, &container, &wanted).await {
-        Ok(streams) => carry(&runtime, &container, streams, channels).await,
+        Ok(streams) => {
+            let written = missed.and_then(|log| logs::beginning(&log).ok()).unwrap_or_default();
+            carry(&runtime, &container, streams, channels, written).await
+        }
         Err(message) => channels.split().0.finish(&failed(&message)).await,
     };
     if let Err(error) = result {
@@ -56,6 +73,7 @@ async fn carry(
     container: &str,
     streams: WebSocketStream<TcpStream>,
     channels: Channels,
+    written: Vec<(bool, Vec<u8>)>,
 ) -> Result<(), Error> {
     let (mut client, mut input) = channels.split();
     let (mut to_container, mut from_container) = streams.split();
@@ -78,6 +96,9 @@ async fn carry(
         }
     };
     let output = async {
+        for (is_error, text) in &written {
+            client.send(if *is_error { STDERR } else { STDOUT }, text).await?;
+        }
         while let Some(message) = from_container.next().await {
             match message {
                 Ok(Message::Binary(bytes)) => match bytes.split_first() {

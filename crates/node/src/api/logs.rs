@@ -127,13 +127,22 @@ fn take_lines(pending: &mut Vec<u8>, options: &Options) -> Vec<u8> {
             text.extend_from_slice(record.time);
             text.push(b' ');
         }
-        text.extend_from_slice(record.text);
-        if !record.partial {
-            text.push(b'\n');
-        }
+        text.extend_from_slice(&record.line());
     }
     pending.drain(..=end);
     text
+}
+
+/// What a container has written until now, in order: whether to its standard error, and the text.
+///
+/// At most the first mebibyte: it is what a client missed that attaches just after the container's start.
+pub(super) fn beginning(path: &Path) -> io::Result<Vec<(bool, Vec<u8>)>> {
+    const MOST: u64 = 1 << 20;
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
+    let end = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+    let records = bytes[..end].split(|byte| *byte == b'\n').filter_map(Record::parse);
+    Ok(records.map(|record| (record.stream == b"stderr", record.line())).collect())
 }
 
 struct Record<'a> {
@@ -148,6 +157,12 @@ impl<'a> Record<'a> {
         let mut fields = line.splitn(4, |byte| *byte == b' ');
         let (time, stream, flag) = (fields.next()?, fields.next()?, fields.next()?);
         Some(Self { time, stream, partial: flag.first() == Some(&b'P'), text: fields.next().unwrap_or_default() })
+    }
+
+    /// The text, and its line's end unless the line goes on.
+    fn line(&self) -> Vec<u8> {
+        let end: &[u8] = if self.partial { b"" } else { b"\n" };
+        [self.text, end].concat()
     }
 
     fn time(&self) -> Option<Timestamp> {

@@ -218,13 +218,15 @@ fn answer_attach(
         Ok(id) => id,
         Err(response) => return *response,
     };
+    let mut missed = None;
     if let Ok(found) = shared.pods.container(namespace, pod, container, false) {
         // containerd refuses what the container was not made with.
         wanted.stdin &= found.stdin;
         wanted.tty = found.tty;
+        missed = (wanted.stdin && found.stdin_once).then_some(found.log);
     }
     let runtime = shared.runtime.clone();
-    upgrade(shared, request, &stream::PROTOCOLS, move |upgraded| attach::run(runtime, id, wanted, upgraded))
+    upgrade(shared, request, &stream::PROTOCOLS, move |upgraded| attach::run(runtime, id, wanted, missed, upgraded))
 }
 
 async fn answer_port_forward(

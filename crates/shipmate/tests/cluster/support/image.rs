@@ -12,10 +12,10 @@ use super::machine;
 /// Its name.
 pub const IMAGE: &str = "test.local/busybox:1";
 /// Programs that stories use.
-const LINKS: [&str; 40] = [
+const LINKS: [&str; 41] = [
     "awk", "base64", "cat", "chmod", "chown", "date", "dd", "df", "echo", "env", "false", "find", "grep", "head",
     "hostname", "id", "ip", "kill", "ls", "md5sum", "mkdir", "nc", "nslookup", "ps", "pwd", "rm", "sed", "seq", "sh",
-    "sleep", "sort", "stat", "stty", "tail", "tar", "touch", "true", "tty", "wc", "wget",
+    "sleep", "sort", "stat", "stty", "tail", "tar", "timeout", "touch", "true", "tty", "wc", "wget",
 ];
 
 /// Writes the archive into a directory; its path.

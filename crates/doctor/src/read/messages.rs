@@ -1,0 +1,364 @@
+//! What programs said: events, journals, tools. One form for all, so that a rule need not know who complained.
+
+use serde_json::Value;
+
+use super::log::{self, Level};
+use super::objects::Found;
+use super::pods::Pod;
+use super::table;
+use crate::evidence::{Item, ItemKind};
+use crate::text::unquoted;
+
+/// Who said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Speaker {
+    /// An event of the API; its reason and source are in the message.
+    Event,
+    /// A container's or a pod's status.
+    Status,
+    /// The kubelet's journal.
+    Kubelet,
+    /// containerd's journal.
+    Containerd,
+    /// `kubectl`.
+    Kubectl,
+    /// Helm.
+    Helm,
+    /// `kubeadm`.
+    Kubeadm,
+    /// `crictl`.
+    Crictl,
+    /// `ctr`.
+    Ctr,
+    /// `nerdctl`.
+    Nerdctl,
+    /// PostgreSQL, its clients and poolers.
+    Postgres,
+    /// Anything else.
+    Other,
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its number among all messages.
+    pub number: usize,
+    /// Number of its item.
+    pub item: usize,
+    /// Its line in the item, from 1.
+    pub line: u32,
+    /// Who said it.
+    pub speaker: Speaker,
+    /// How loud.
+    pub level: Level,
+    /// The words, with Go's and JSON's quoting undone.
+    pub text: String,
+    /// An event's reason; empty otherwise.
+    pub reason: String,
+    /// The node, as far as told; empty otherwise.
+    pub node: String,
+    /// Namespace and name of the pod; empty otherwise.
+    pub pod: (String, String),
+    /// An event's last occurrence: seconds before the table was printed.
+    pub age: Option<u64>,
+    /// Further fields of a log line.
+    pub fields: Vec<(String, String)>,
+    /// Whether it is over: something later shows that it went well.
+    pub over: bool,
+}
+
+impl Message {
+    /// Whether it tells of a failure that is not over.
+    pub fn is_failure(&self) -> bool {
+        !self.over && self.level >= Level::Warning
+    }
+
+    /// The first text in double quotes after a phrase, such as the image after `failed to pull image`.
+    pub fn quoted_after(&self, phrase: &str) -> Option<&str> {
+        let (_, rest) = self.text.split_once(phrase)?;
+        let (_, rest) = rest.split_once('"')?;
+        rest.split('"').next()
+    }
+}
+
+pub(crate) fn read(items: &[Item], objects: &[Found], pods: &[Pod]) -> Vec<Message> {
+    let mut messages: Vec<Message> = Vec::new();
+    for (number, item) in items.iter().enumerate() {
+        let from = messages.len();
+        match item.kind {
+            ItemKind::Objects | ItemKind::Pods | ItemKind::PodStatus => {
+                messages.extend(objects.iter().filter(|found| found.item == number).filter_map(of_event));
+            }
+            ItemKind::ContainerdConfig | ItemKind::HostsToml | ItemKind::Manifest | ItemKind::Kubeconfig => {}
+            ItemKind::Unavailable => {}
+            _ => messages.extend(of_lines(number, item)),
+        }
+        if item.kind == ItemKind::PodEvents
+            && let Some(pod) = pods.iter().find(|pod| pod.item == number)
+        {
+            for message in &mut messages[from..] {
+                message.pod = (pod.namespace.clone(), pod.name.clone());
+                message.node = pod.node.clone();
+            }
+        }
+        settle(&mut messages[from..], pods);
+    }
+    messages.extend(pods.iter().flat_map(of_status));
+    for (number, message) in messages.iter_mut().enumerate() {
+        message.number = number;
+    }
+    messages
+}
+
+fn blank(item: usize, line: u32, speaker: Speaker, level: Level, text: &str) -> Message {
+    Message {
+        number: 0,
+        item,
+        line,
+        speaker,
+        level,
+        text: text.to_owned(),
+        reason: String::new(),
+        node: String::new(),
+        pod: (String::new(), String::new()),
+        age: None,
+        fields: Vec::new(),
+        over: false,
+    }
+}
+
+/// Events in tables, lines of logs, and whatever else tools print.
+fn of_lines(number: usize, item: &Item) -> Vec<Message> {
+    let mut messages = event_rows(number, &item.text);
+    let rows: Vec<u32> = messages.iter().map(|message| message.line).collect();
+    let before_events = item.kind == ItemKind::PodEvents;
+    let speaker = speaker_of(item);
+    for (index, raw) in item.text.lines().enumerate() {
+        let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        if raw.trim().is_empty() || rows.contains(&line) || before_events {
+            continue;
+        }
+        let (host, program, rest) =
+            log::journal(raw).map_or((None, "", raw), |(host, program, rest)| (Some(host), program, rest));
+        let speaker = match program {
+            "kubelet" => Speaker::Kubelet,
+            "containerd" => Speaker::Containerd,
+            _ => first_word(rest).unwrap_or(speaker),
+        };
+        let mut message = match log::line(rest) {
+            Some(read) => {
+                let mut message = blank(number, line, speaker, read.level, &read.text);
+                message.fields = read.fields;
+                message
+            }
+            None => blank(number, line, speaker, loudness(item.kind, rest), &unquoted(rest.trim())),
+        };
+        message.node = item.origin.node().or(host).unwrap_or_default().to_owned();
+        if let Some((namespace, name)) = pod_field(&message.fields) {
+            message.pod = (namespace, name);
+        }
+        messages.push(message);
+    }
+    messages
+}
+
+fn pod_field(fields: &[(String, String)]) -> Option<(String, String)> {
+    let (_, value) = fields.iter().find(|(key, _)| key == "pod")?;
+    let (namespace, name) = value.split_once('/')?;
+    Some((namespace.to_owned(), name.to_owned()))
+}
+
+fn speaker_of(item: &Item) -> Speaker {
+    let source = item.origin.source();
+    match item.kind {
+        ItemKind::KubeletLog => Speaker::Kubelet,
+        ItemKind::ContainerdLog => Speaker::Containerd,
+        ItemKind::KubeadmOutput => Speaker::Kubeadm,
+        ItemKind::CrictlOutput => Speaker::Crictl,
+        ItemKind::CtrOutput if source.contains("nerdctl") => Speaker::Nerdctl,
+        ItemKind::CtrOutput => Speaker::Ctr,
+        ItemKind::KubectlOutput if source.starts_with("helm") => Speaker::Helm,
+        ItemKind::KubectlOutput => Speaker::Kubectl,
+        ItemKind::PgActivity => Speaker::Postgres,
+        _ => Speaker::Other,
+    }
+}
+
+/// Tools that begin their complaints with their name.
+fn first_word(line: &str) -> Option<Speaker> {
+    if line.starts_with("ctr: ") {
+        return Some(Speaker::Ctr);
+    }
+    if line.starts_with("FATA[") {
+        return Some(Speaker::Nerdctl);
+    }
+    None
+}
+
+/// Facts are quiet unless they are an error's words; what a tool prints is loud where it says so.
+fn loudness(kind: ItemKind, line: &str) -> Level {
+    const LOUD: [&str; 12] = [
+        "error",
+        "fail",
+        "fatal",
+        "denied",
+        "refused",
+        "unable",
+        "cannot",
+        "couldn't",
+        "not found",
+        "invalid",
+        "forbidden",
+        "timeout",
+    ];
+    let lower = line.to_lowercase();
+    let line = lower.trim_start();
+    if line.starts_with("warning") || line.starts_with("w0") {
+        return Level::Warning;
+    }
+    if LOUD.iter().any(|word| line.contains(word)) || line.starts_with("sorry") {
+        return Level::Error;
+    }
+    match kind {
+        ItemKind::Text => Level::Warning,
+        _ => Level::Quiet,
+    }
+}
+
+/// Rows of `Type Reason Age From Message` and of `LAST SEEN TYPE REASON OBJECT MESSAGE`.
+fn event_rows(number: usize, text: &str) -> Vec<Message> {
+    let mut messages = Vec::new();
+    for row in table::columns(text, "Type ") {
+        if row.get("Reason").is_empty() {
+            continue;
+        }
+        let mut message = blank(number, row.line, Speaker::Event, level(row.first()), &unquoted(row.get("Message")));
+        row.get("Reason").clone_into(&mut message.reason);
+        message.age = table::age(row.get("Age"));
+        messages.push(message);
+    }
+    for row in table::columns(text, "LAST SEEN").into_iter().chain(table::columns(text, "NAMESPACE ")) {
+        if row.get("REASON").is_empty() {
+            continue;
+        }
+        let mut message =
+            blank(number, row.line, Speaker::Event, level(row.get("TYPE")), &unquoted(row.get("MESSAGE")));
+        row.get("REASON").clone_into(&mut message.reason);
+        message.age = table::age(row.get("LAST SEEN"));
+        if let Some(name) = row.get("OBJECT").strip_prefix("pod/") {
+            message.pod = (row.get("NAMESPACE").to_owned(), name.to_owned());
+        }
+        messages.push(message);
+    }
+    messages
+}
+
+fn level(word: &str) -> Level {
+    if word == "Warning" { Level::Warning } else { Level::Quiet }
+}
+
+/// An Event object.
+fn of_event(found: &Found) -> Option<Message> {
+    if found.kind() != "Event" {
+        return None;
+    }
+    let event = &found.object;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let words = event["message"].as_str().or_else(|| event["note"].as_str()).unwrap_or_default();
+    let mut message = blank(found.item, 1, Speaker::Event, level(&text(&event["type"])), words);
+    message.reason = text(&event["reason"]);
+    message.node = text(&event["source"]["host"]);
+    let subject = if event["involvedObject"].is_object() { &event["involvedObject"] } else { &event["regarding"] };
+    match subject["kind"].as_str() {
+        Some("Pod") => message.pod = (text(&subject["namespace"]), text(&subject["name"])),
+        Some("Node") => message.node = text(&subject["name"]),
+        _ => {}
+    }
+    Some(message)
+}
+
+/// What a pod's status says of its containers.
+fn of_status(pod: &Pod) -> Vec<Message> {
+    let mut messages = Vec::new();
+    for container in &pod.containers {
+        let ended = container.ended.iter().map(|ended| (&ended.reason, &ended.message));
+        for (reason, words) in ended.chain([(&container.waiting, &container.message)]) {
+            if words.is_empty() || container.ready {
+                continue;
+            }
+            let mut message = blank(pod.item, 1, Speaker::Status, Level::Warning, words);
+            message.reason.clone_from(reason);
+            message.node.clone_from(&pod.node);
+            message.pod = (pod.namespace.clone(), pod.name.clone());
+            messages.push(message);
+        }
+    }
+    messages
+}
+
+/// Marks what is over: the pod is ready, or a later event shows that the step went well.
+fn settle(messages: &mut [Message], pods: &[Pod]) {
+    let good: Vec<(String, (String, String), u64)> = messages
+        .iter()
+        .filter(|message| message.speaker == Speaker::Event && message.level == Level::Quiet)
+        .filter_map(|message| Some((message.reason.clone(), message.pod.clone(), message.age?)))
+        .collect();
+    for message in messages.iter_mut().filter(|message| message.speaker == Speaker::Event) {
+        let ready = pods.iter().any(|pod| {
+            pod.ready == Some(true)
+                && !message.pod.1.is_empty()
+                && (&pod.namespace, &pod.name) == (&message.pod.0, &message.pod.1)
+        });
+        let cures: &[&str] = match message.reason.as_str() {
+            "FailedScheduling" => &["Scheduled"],
+            "FailedMount" | "FailedAttachVolume" | "FailedCreatePodSandBox" => {
+                &["Pulling", "Pulled", "Created", "Started"]
+            }
+            "Failed" | "ErrImagePull" | "ImagePullBackOff" | "FailedToRetrieveImagePullSecret" | "InspectFailed" => {
+                &["Pulled", "Started"]
+            }
+            _ => &[],
+        };
+        let cured = good.iter().any(|(reason, pod, age)| {
+            cures.contains(&reason.as_str()) && *pod == message.pod && message.age.is_some_and(|failed| *age < failed)
+        });
+        message.over = ready || cured;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::{Evidence, Origin};
+
+    fn messages(kind: ItemKind, origin: &str, text: &str) -> Vec<Message> {
+        let item = Item { kind, origin: Origin(origin.to_owned()), text: text.to_owned() };
+        Evidence::new(vec![item]).read().messages.clone()
+    }
+
+    #[test]
+    fn events_of_a_table_and_what_is_over() {
+        let text = "Events:\n  Type     Reason            Age   From               Message\n  ----     ------            ----  ----               -------\n  Warning  FailedScheduling  90s   default-scheduler  0/1 nodes are available\n  Normal   Scheduled         40s   default-scheduler  Successfully assigned a/b to n\n  Warning  Failed            3s (x4 over 47s)  kubelet  Error: exec: \\\"x\\\" not found\n";
+        let read = messages(ItemKind::PodEvents, "kubectl describe pod (events)", text);
+        let seen: Vec<_> = read.iter().map(|one| (one.reason.as_str(), one.level, one.over, one.age)).collect();
+        assert_eq!(
+            seen,
+            [
+                ("FailedScheduling", Level::Warning, true, Some(90)),
+                ("Scheduled", Level::Quiet, false, Some(40)),
+                ("Failed", Level::Warning, false, Some(3)),
+            ]
+        );
+        assert_eq!(read[2].text, r#"Error: exec: "x" not found"#);
+    }
+
+    #[test]
+    fn lines_of_tools_and_journals_have_speakers() {
+        let ctr = messages(ItemKind::Text, "paste", "ctr: failed to resolve reference \"a/b:1\": boom\n");
+        assert_eq!((ctr[0].speaker, ctr[0].is_failure()), (Speaker::Ctr, true));
+        assert_eq!(ctr[0].quoted_after("reference"), Some("a/b:1"));
+        let log = "Jan 01 04:14:39 n1 containerd[9]: time=\"x\" level=error msg=\"PullImage failed\" error=\"e\"\n";
+        let read = messages(ItemKind::ContainerdLog, "n1 journalctl -u containerd", log);
+        assert_eq!((read[0].speaker, read[0].node.as_str(), read[0].level), (Speaker::Containerd, "n1", Level::Error));
+    }
+}

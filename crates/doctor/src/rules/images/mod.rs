@@ -1,0 +1,5 @@
+//! Images and registries (`SM01xx`): why a pull fails.
+
+rules! {
+    endpoint_surrounding_whitespace,
+}

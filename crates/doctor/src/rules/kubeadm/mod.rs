@@ -1,0 +1,3 @@
+//! kubeadm (`SM03xx`): init, join, upgrade.
+
+rules! {}

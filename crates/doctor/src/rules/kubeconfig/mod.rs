@@ -1,0 +1,3 @@
+//! kubectl and its configuration (`SM04xx`).
+
+rules! {}

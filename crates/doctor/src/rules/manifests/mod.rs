@@ -1,0 +1,3 @@
+//! Manifests (`SM05xx`).
+
+rules! {}

@@ -1,0 +1,3 @@
+//! PostgreSQL connections (`SM07xx`).
+
+rules! {}

@@ -1,0 +1,3 @@
+//! The node (`SM02xx`): container runtime, kubelet, pod network.
+
+rules! {}

@@ -1,0 +1,3 @@
+//! Workloads, scheduling, storage (`SM06xx`).
+
+rules! {}
