@@ -55,7 +55,7 @@ fn mended(evidence: &Evidence, edits: &[shipmate_doctor::finding::Edit]) -> Evid
         items[edit.item].text.replace_range(edit.span, &edit.new);
     }
     // What was said before the fix no longer counts.
-    items.retain(|item| edits_apply_to(item));
+    items.retain(edits_apply_to);
     Evidence::new(items)
 }
 
