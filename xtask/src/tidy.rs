@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("shipmate-cri", &[]),
     ("shipmate-node", &["shipmate-api", "shipmate-cri"]),
     ("shipmate-doctor", &["shipmate-api", "shipmate-kinds"]),
+    ("shipmate-operate", &["shipmate-api", "shipmate-cri", "shipmate-doctor", "shipmate-kinds"]),
     ("shipmate-sandbox", &["shipmate-cri"]),
     (
         "shipmate",
@@ -25,8 +26,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "shipmate-api",
             "shipmate-control",
             "shipmate-cri",
+            "shipmate-doctor",
             "shipmate-kinds",
             "shipmate-node",
+            "shipmate-operate",
             "shipmate-sandbox",
             "shipmate-server",
             "shipmate-store",

@@ -1,0 +1,121 @@
+//! Ways onto a node: this machine, the user's own OpenSSH, and (from the binary) the nodes of a sandbox.
+
+mod local;
+mod ssh;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use local::Local;
+pub use ssh::Ssh;
+
+/// What a program on a node printed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error.
+    pub stderr: Vec<u8>,
+}
+
+impl Ran {
+    /// Whether it ended with 0.
+    pub fn succeeded(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// Both outputs as text, the error's last.
+    pub fn text(&self) -> String {
+        let mut text = String::from_utf8_lossy(&self.stdout).into_owned();
+        text.push_str(&String::from_utf8_lossy(&self.stderr));
+        text
+    }
+}
+
+/// Why a node could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The node can't be reached.
+    #[error("node {node} can't be reached: {why}")]
+    Unreachable {
+        /// The node.
+        node: String,
+        /// What the way there said.
+        why: String,
+    },
+    /// It took too long.
+    #[error("node {node} did not answer within {} s: {what}", limit.as_secs())]
+    TooSlow {
+        /// The node.
+        node: String,
+        /// What was asked.
+        what: String,
+        /// How long it may take.
+        limit: Duration,
+    },
+    /// A program could not be started there, or its pipes broke.
+    #[error("could not run `{program}` on node {node}")]
+    Run {
+        /// The node.
+        node: String,
+        /// The program.
+        program: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A path on this machine that reaches a socket of a node. The way closes when this is dropped.
+pub struct Socket {
+    path: PathBuf,
+    /// What keeps the way open: a process, a temporary directory.
+    _way: Option<Box<dyn Send + Sync>>,
+}
+
+impl Socket {
+    /// A socket of this machine, or one that `way` forwards for as long as it lives.
+    pub fn new(path: PathBuf, way: Option<Box<dyn Send + Sync>>) -> Self {
+        Self { path, _way: way }
+    }
+
+    /// Where to connect.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// A way onto a node.
+#[async_trait::async_trait]
+pub trait Access: Send + Sync {
+    /// The node's name.
+    fn node(&self) -> &str;
+
+    /// Runs a program there. `input` becomes its standard input, which is empty otherwise. Arguments reach the program as
+    /// they are, whatever a shell in between would make of them. Nothing secret belongs into arguments: others on that
+    /// machine can read them.
+    ///
+    /// # Errors
+    /// When the node can't be reached, the program can't be started there, or it takes longer than `limit`. A program
+    /// that fails is no error.
+    async fn run(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        input: Option<&[u8]>,
+        limit: Duration,
+    ) -> Result<Ran, AccessError>;
+
+    /// A way to a Unix socket of the node.
+    ///
+    /// # Errors
+    /// When the node can't be reached. Whether anybody listens shows when it is used.
+    async fn socket(&self, path: &str) -> Result<Socket, AccessError>;
+
+    /// Where containerd listens on that node, if the way there knows it.
+    fn containerd_socket(&self) -> Option<&str> {
+        None
+    }
+}

@@ -1,0 +1,153 @@
+//! A node behind the user's own OpenSSH: its configuration, keys, agent and jump hosts apply, and nothing is installed.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+
+use super::local::finish;
+use super::{Access, AccessError, Ran, Socket};
+
+/// Exit code with which `ssh` tells of its own failures.
+const SSH_FAILED: i32 = 255;
+/// How long a forwarded socket may take to be there.
+const FORWARD: Duration = Duration::from_secs(15);
+
+/// A node behind `ssh`.
+pub struct Ssh {
+    node: String,
+    /// What `ssh` is told to connect to: a host of its configuration, or `user@address`.
+    destination: String,
+    /// A configuration file other than the user's, for `ssh -F`.
+    config: Option<String>,
+    /// Whether commands are run through `sudo -n` there.
+    sudo: bool,
+}
+
+impl Ssh {
+    /// The node behind a destination.
+    pub fn new(node: impl Into<String>, destination: impl Into<String>) -> Self {
+        Self { node: node.into(), destination: destination.into(), config: None, sudo: false }
+    }
+
+    /// Uses this configuration file instead of the user's.
+    #[must_use]
+    pub fn with_config(mut self, path: &Path) -> Self {
+        self.config = Some(path.to_string_lossy().into_owned());
+        self
+    }
+
+    /// Runs commands through `sudo -n` there.
+    #[must_use]
+    pub fn with_sudo(mut self) -> Self {
+        self.sudo = true;
+        self
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("ssh");
+        // Never waits for a password that nobody can type: many nodes are asked at once.
+        command.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]);
+        if let Some(config) = &self.config {
+            command.args(["-F", config]);
+        }
+        command
+    }
+
+    fn unreachable(&self, words: &str) -> AccessError {
+        let why = words.trim().lines().last().unwrap_or("ssh gave no reason").to_owned();
+        AccessError::Unreachable { node: self.node.clone(), why }
+    }
+}
+
+/// A word that the shell on the other side takes as it is.
+fn quoted(word: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=@,+".contains(character);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[async_trait::async_trait]
+impl Access for Ssh {
+    fn node(&self) -> &str {
+        &self.node
+    }
+
+    async fn run(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        input: Option<&[u8]>,
+        limit: Duration,
+    ) -> Result<Ran, AccessError> {
+        let mut remote = if self.sudo { "LC_ALL=C sudo -n --".to_owned() } else { "LC_ALL=C".to_owned() };
+        for word in std::iter::once(&program).chain(arguments) {
+            remote.push(' ');
+            remote.push_str(&quoted(word));
+        }
+        let mut command = self.command();
+        command.args(["--", &self.destination, &remote]);
+        let ran = finish(&self.node, "ssh", command, input, limit).await?;
+        if ran.code == Some(SSH_FAILED) {
+            return Err(self.unreachable(&String::from_utf8_lossy(&ran.stderr)));
+        }
+        Ok(ran)
+    }
+
+    async fn socket(&self, path: &str) -> Result<Socket, AccessError> {
+        let directory = tempfile::Builder::new().prefix("sm-").tempdir();
+        let directory =
+            directory.map_err(|error| self.unreachable(&format!("make a directory for its socket: {error}")))?;
+        let local = directory.path().join("s");
+        let mut command = self.command();
+        command.args(["-N", "-o", "ExitOnForwardFailure=yes", "-L", &format!("{}:{path}", local.display())]);
+        command.args(["--", &self.destination]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let failed = |source| AccessError::Run { node: self.node.clone(), program: "ssh".to_owned(), source };
+        let mut child = command.spawn().map_err(failed)?;
+        self.appears(&local, &mut child).await?;
+        Ok(Socket::new(local, Some(Box::new((child, directory)))))
+    }
+}
+
+impl Ssh {
+    /// Waits until `ssh` listens, or has ended.
+    async fn appears(&self, socket: &Path, child: &mut Child) -> Result<(), AccessError> {
+        let there = async {
+            while !socket.exists() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            ended = tokio::time::timeout(FORWARD, there) => ended.map_err(|_| AccessError::TooSlow {
+                node: self.node.clone(),
+                what: "forwarding a socket".to_owned(),
+                limit: FORWARD,
+            }),
+            _ = child.wait() => {
+                let mut words = String::new();
+                if let Some(mut errors) = child.stderr.take() {
+                    // Without its words there is still the fact.
+                    drop(tokio::io::AsyncReadExt::read_to_string(&mut errors, &mut words).await);
+                }
+                Err(self.unreachable(&words))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_reach_the_other_side_as_they_are() {
+        assert_eq!(quoted("/etc/x-1.y"), "/etc/x-1.y");
+        assert_eq!(quoted(""), "''");
+        assert_eq!(quoted("a b$c"), "'a b$c'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}

@@ -1,0 +1,6 @@
+//! What Shipmate does on any cluster: it reaches nodes, collects evidence, stages images.
+//!
+//! It uses the user's kubeconfig and the user's own OpenSSH, and installs nothing on a node. It decides nothing about
+//! faults: that is the doctor's.
+
+pub mod access;
