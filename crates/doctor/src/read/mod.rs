@@ -17,6 +17,7 @@ pub mod table;
 pub mod times;
 pub mod toml;
 pub mod versions;
+pub mod yaml;
 
 pub use containerd::{ContainerdConfig, HostsToml};
 pub use facts::{Fact, Facts};
