@@ -1,5 +1,8 @@
 //! What can be typed: commands, their options and their help.
 
+pub(crate) mod doctor;
+pub(crate) mod reach;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -64,6 +67,10 @@ pub(crate) enum Command {
     /// Load, list and remove images on the nodes
     #[command(subcommand)]
     Image(Image),
+    /// Find what is wrong, where, and how it is mended
+    Doctor(Box<doctor::Doctor>),
+    /// Explain a code that `doctor` printed
+    Explain(doctor::Explain),
     /// Run kubectl on the cluster
     Kubectl(Kubectl),
     /// Open a shell, or run a command, on a node

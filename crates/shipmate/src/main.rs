@@ -43,6 +43,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Logs(arguments) => commands::logs::run(&arguments)?,
         Command::Service(arguments) => commands::service::run(&arguments)?,
         Command::Image(arguments) => commands::image::run(&arguments)?,
+        Command::Doctor(arguments) => return commands::doctor::run(&arguments),
+        Command::Explain(arguments) => commands::explain::run(&arguments)?,
         Command::Kubectl(arguments) => return commands::kubectl::run(&arguments),
         Command::Shell(arguments) => return commands::shell::run(&arguments),
         Command::Completions(arguments) => commands::completions::run(&arguments)?,

@@ -2,6 +2,8 @@
 
 pub(crate) mod completions;
 pub(crate) mod delete;
+pub(crate) mod doctor;
+pub(crate) mod explain;
 pub(crate) mod image;
 pub(crate) mod ip;
 pub(crate) mod kubectl;
