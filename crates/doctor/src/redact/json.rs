@@ -13,14 +13,16 @@ const DEPTH: usize = 120;
 /// Keys of a Secret whose values are public.
 const PUBLIC: [&str; 2] = ["tls.crt", "ca.crt"];
 
-pub(super) fn find(text: &str, cuts: &mut Cuts) {
+/// Gives whether the text could be read to its end.
+pub(super) fn find(text: &str, cuts: &mut Cuts) -> bool {
     let mut scanner = Scanner { text, at: 0, cuts };
     // A text may hold several values, one after the other.
     while scanner.skip_blanks() {
         if scanner.value(0).is_none() {
-            return;
+            return false;
         }
     }
+    true
 }
 
 struct Scanner<'a, 'c> {

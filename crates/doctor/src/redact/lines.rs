@@ -59,6 +59,14 @@ fn indent(line: &str) -> usize {
 
 /// Everything below `data:` and `stringData:` of a document with a Secret.
 fn secret(text: &str, document: Range<usize>, cuts: &mut Cuts) {
+    static INLINE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r#"\b(?:stringData|data)["']?\s*:\s*\{(?<secret>[^}\n]+)"#).ok()
+    });
+    for found in INLINE.as_ref().into_iter().flat_map(|pattern| pattern.captures_iter(&text[document.clone()])) {
+        if let Some(secret) = found.name("secret") {
+            cuts.take(text, document.start + secret.start()..document.start + secret.end());
+        }
+    }
     let mut block: Option<usize> = None;
     for (start, line) in lines(text, document) {
         let own = indent(line);
@@ -80,14 +88,9 @@ fn secret(text: &str, document: Range<usize>, cuts: &mut Cuts) {
         if data.is_none() {
             continue;
         }
-        let rest = line.find(':').map_or(line.len(), |at| at + 1);
-        if line[rest..].trim_start().starts_with('{') && line.trim_end().ends_with(['}', ',']) {
-            // Everything in one line.
-            let from = start + rest + line[rest..].find('{').unwrap_or(0) + 1;
-            let to = start + line.rfind('}').map_or(line.len(), |at| at.max(from - start));
-            cuts.take(text, from..to);
-        } else {
-            block = Some(column.min(own + 2 * usize::from(own != column)).max(own));
+        // Of a value in braces on the same line, nothing is left by now.
+        if !line.trim_end().ends_with('}') {
+            block = Some(column);
         }
     }
 }

@@ -59,10 +59,11 @@ pub fn evidence(evidence: Evidence) -> Evidence {
 pub fn text(kind: ItemKind, text: &str) -> Redacted {
     let mut cuts = Cuts::default();
     words::find(kind, text, &mut cuts);
-    if text.trim_start().starts_with(['{', '[']) {
-        json::find(text, &mut cuts);
+    // What is JSON from beginning to end is done with that; what only looks like it is read line by line as well.
+    let is_json = text.trim_start().starts_with(['{', '[']) && json::find(text, &mut cuts);
+    if !is_json {
+        lines::find(kind, text, &mut cuts);
     }
-    lines::find(kind, text, &mut cuts);
     cuts.apply(text)
 }
 

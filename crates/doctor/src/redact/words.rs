@@ -81,12 +81,19 @@ fn take(pattern: &Regex, text: &str, cuts: &mut Cuts) {
     for found in pattern.captures_iter(text) {
         let secret = ["secret", "secret2", "secret3"].into_iter().find_map(|name| found.name(name));
         let Some(secret) = secret else { continue };
+        let mut span = secret.range();
+        // The claims of a signed token stay: they tell when it ends.
+        if secret.as_str().starts_with("eyJ")
+            && let Some(dot) = secret.as_str().rfind('.')
+        {
+            span.start += dot + 1;
+        }
         // `kubectl describe secret` tells sizes: `password:  18 bytes`.
         let size = text[secret.end()..].starts_with(" bytes");
         // Variables and references are no values.
-        let reference = secret.as_str().starts_with(['$', '<', '%']);
+        let reference = text[span.clone()].starts_with(['$', '<', '%']);
         if !size && !reference {
-            cuts.take(text, secret.range());
+            cuts.take(text, span);
         }
     }
 }
