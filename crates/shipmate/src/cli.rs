@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Start(Start),
     /// Stop a cluster; its objects and data are kept
     Stop(Which),
+    /// Restart a node's containerd, after a change of its configuration
+    Restart(Restart),
     /// Delete a cluster and everything that it made
     Delete(Delete),
     /// Show what runs
@@ -96,6 +98,15 @@ pub(crate) struct Start {
     /// Deploy the sample web application.
     #[arg(long)]
     pub(crate) sample: bool,
+}
+
+/// Arguments of `restart`.
+#[derive(Args)]
+pub(crate) struct Restart {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// The node.
+    pub(crate) node: String,
 }
 
 /// Arguments of `delete`.

@@ -37,6 +37,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Start(arguments) => commands::start::run(&arguments)?,
         Command::Stop(which) => commands::stop::run(&which)?,
+        Command::Restart(arguments) => commands::restart::run(&arguments)?,
         Command::Delete(arguments) => commands::delete::run(&arguments)?,
         Command::Status(arguments) => commands::status::run(&arguments)?,
         Command::Ip(arguments) => commands::ip::run(&arguments)?,

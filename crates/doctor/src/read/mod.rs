@@ -20,6 +20,7 @@ pub mod table;
 pub mod times;
 pub mod toml;
 pub mod versions;
+pub mod yaml;
 
 pub use answers::Answer;
 pub use containerd::{ContainerdConfig, HostsToml};

@@ -9,6 +9,7 @@ pub(crate) mod ip;
 pub(crate) mod kubectl;
 mod launch;
 pub(crate) mod logs;
+pub(crate) mod restart;
 mod sample;
 pub(crate) mod service;
 pub(crate) mod shell;
