@@ -31,11 +31,66 @@ static HEADING: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// Programs whose name behind a `#` shows that it is a prompt and no comment.
 const PROGRAMS: [&str; 60] = [
-    "apt", "awk", "cat", "chronyc", "conntrack", "containerd", "crictl", "ctr", "curl", "date", "df", "dig", "dmesg", "dnf",
-    "docker", "du", "egrep", "ethtool", "fgrep", "file", "findmnt", "free", "getent", "getenforce", "grep", "head", "helm",
-    "hexdump", "hostname", "hostnamectl", "id", "ip", "iptables", "journalctl", "kubeadm", "kubectl", "kubelet", "less", "ls",
-    "lsblk", "lsmod", "modprobe", "mount", "namei", "nerdctl", "nft", "nslookup", "openssl", "ps", "psql", "runc", "ss",
-    "stat", "sudo", "swapon", "sysctl", "systemctl", "tail", "timedatectl", "xfs_info",
+    "apt",
+    "awk",
+    "cat",
+    "chronyc",
+    "conntrack",
+    "containerd",
+    "crictl",
+    "ctr",
+    "curl",
+    "date",
+    "df",
+    "dig",
+    "dmesg",
+    "dnf",
+    "docker",
+    "du",
+    "egrep",
+    "ethtool",
+    "fgrep",
+    "file",
+    "findmnt",
+    "free",
+    "getent",
+    "getenforce",
+    "grep",
+    "head",
+    "helm",
+    "hexdump",
+    "hostname",
+    "hostnamectl",
+    "id",
+    "ip",
+    "iptables",
+    "journalctl",
+    "kubeadm",
+    "kubectl",
+    "kubelet",
+    "less",
+    "ls",
+    "lsblk",
+    "lsmod",
+    "modprobe",
+    "mount",
+    "namei",
+    "nerdctl",
+    "nft",
+    "nslookup",
+    "openssl",
+    "ps",
+    "psql",
+    "runc",
+    "ss",
+    "stat",
+    "sudo",
+    "swapon",
+    "sysctl",
+    "systemctl",
+    "tail",
+    "timedatectl",
+    "xfs_info",
 ];
 
 /// Reads a prompt with a command.
@@ -48,7 +103,8 @@ pub(super) fn prompt(line: &str) -> Option<Prompt> {
     let known = PROGRAMS.binary_search(&program).is_ok() || ["k", "uname", "xxd", "zcat", "which"].contains(&program);
     let sign = found.name("sign")?.as_str();
     // Without a known program, only a user's prompt with a host is believed, or a bare dollar.
-    let believed = known || (sign == "$" && line.starts_with('$')) || (host.is_some() && line.contains('@') && sign != ">");
+    let believed =
+        known || (sign == "$" && line.starts_with('$')) || (host.is_some() && line.contains('@') && sign != ">");
     believed.then(|| Prompt { host, source: command.to_owned(), is_file: false })
 }
 

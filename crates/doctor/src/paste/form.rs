@@ -27,7 +27,8 @@ impl Form {
 }
 
 static JOURNAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"^(?:[A-Z][a-z]{2} +\d+ [\d:.]+|\d{4}-\d\d-\d\dT\S+) (?<host>\S+) (?<program>[\w@.-]+)(?:\[\d+\])?: ").ok()
+    Regex::new(r"^(?:[A-Z][a-z]{2} +\d+ [\d:.]+|\d{4}-\d\d-\d\dT\S+) (?<host>\S+) (?<program>[\w@.-]+)(?:\[\d+\])?: ")
+        .ok()
 });
 static KLOG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[IWEF]\d{4} \d\d:\d\d:\d\d").ok());
 static KUBEADM: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -200,6 +201,7 @@ fn described(text: &str) -> String {
 /// Without its directory, a `hosts.toml` is taken to be for the server that it names.
 fn hosts_toml(text: &str) -> String {
     let url = text.split_once("://").map(|(_, rest)| rest).unwrap_or_default();
-    let host: String = url.chars().take_while(|character| character.is_alphanumeric() || ".:-".contains(*character)).collect();
+    let host: String =
+        url.chars().take_while(|character| character.is_alphanumeric() || ".:-".contains(*character)).collect();
     if host.is_empty() { "hosts.toml".to_owned() } else { format!("/etc/containerd/certs.d/{host}/hosts.toml") }
 }

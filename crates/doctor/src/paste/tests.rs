@@ -54,9 +54,14 @@ fn files_are_known_by_their_content_or_heading() {
         shape("apiVersion: v1\nclusters: []\ncontexts:\nusers:\nkind: Config\n"),
         expected(&[(ItemKind::Kubeconfig, "~/.kube/config")])
     );
-    assert_eq!(shape("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n"), expected(&[(ItemKind::Manifest, "paste.yaml")]));
     assert_eq!(
-        shape("==> /etc/containerd/certs.d/r/hosts.toml <==\nserver = \"https://r\"\n\n==> /etc/containerd/config.toml <==\nversion = 2\n"),
+        shape("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n"),
+        expected(&[(ItemKind::Manifest, "paste.yaml")])
+    );
+    assert_eq!(
+        shape(
+            "==> /etc/containerd/certs.d/r/hosts.toml <==\nserver = \"https://r\"\n\n==> /etc/containerd/config.toml <==\nversion = 2\n"
+        ),
         expected(&[
             (ItemKind::HostsToml, "/etc/containerd/certs.d/r/hosts.toml"),
             (ItemKind::ContainerdConfig, "/etc/containerd/config.toml"),

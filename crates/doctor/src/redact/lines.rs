@@ -59,9 +59,8 @@ fn indent(line: &str) -> usize {
 
 /// Everything below `data:` and `stringData:` of a document with a Secret.
 fn secret(text: &str, document: Range<usize>, cuts: &mut Cuts) {
-    static INLINE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r#"\b(?:stringData|data)["']?\s*:\s*\{(?<secret>[^}\n]+)"#).ok()
-    });
+    static INLINE: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r#"\b(?:stringData|data)["']?\s*:\s*\{(?<secret>[^}\n]+)"#).ok());
     for found in INLINE.as_ref().into_iter().flat_map(|pattern| pattern.captures_iter(&text[document.clone()])) {
         if let Some(secret) = found.name("secret") {
             cuts.take(text, document.start + secret.start()..document.start + secret.end());
@@ -133,7 +132,8 @@ fn variables(text: &str, cuts: &mut Cuts) {
             continue;
         };
         let key = key.trim_matches(['"', '\'']);
-        let pair = before.filter(|(other, ..)| (*other == "name" && key == "value") || (*other == "value" && key == "name"));
+        let pair =
+            before.filter(|(other, ..)| (*other == "name" && key == "value") || (*other == "value" && key == "name"));
         if let Some((_, other_start, other)) = pair {
             let (name, at, with_value) =
                 if key == "value" { (other, start, line) } else { (rest, other_start, other_line(text, other_start)) };

@@ -118,7 +118,19 @@ impl Cuts {
 /// Whether a variable or a key with this name holds a secret.
 fn is_secret_name(name: &str) -> bool {
     const PARTS: [&str; 13] = [
-        "pass", "pwd", "secret", "token", "key", "cred", "auth", "private", "salt", "dsn", "cookie", "signature", "webhook",
+        "pass",
+        "pwd",
+        "secret",
+        "token",
+        "key",
+        "cred",
+        "auth",
+        "private",
+        "salt",
+        "dsn",
+        "cookie",
+        "signature",
+        "webhook",
     ];
     let lower = name.to_ascii_lowercase();
     PARTS.iter().any(|part| lower.contains(part))

@@ -22,7 +22,8 @@ fn gone(kind: ItemKind, original: &str) -> String {
 
 #[test]
 fn values_of_secrets_go_and_hosts_of_registries_stay() {
-    let docker = b64(&format!(r#"{{"auths":{{"r.example.com:5000":{{"auth":"{}"}}}}}}"#, b64(&format!("user:{SECRET}"))));
+    let docker =
+        b64(&format!(r#"{{"auths":{{"r.example.com:5000":{{"auth":"{}"}}}}}}"#, b64(&format!("user:{SECRET}"))));
     let objects = format!(
         r#"{{"items":[{{"data":{{"a":"{}",".dockerconfigjson":"{docker}","tls.crt":"Q0VSVA=="}},"kind":"Secret",
         "metadata":{{"name":"s","annotations":{{"last":"{{\"kind\":\"Secret\",\"data\":{{\"a\":\"{}\"}}}}"}}}}}},

@@ -48,7 +48,11 @@ pub(super) fn find(kind: ItemKind, text: &str, cuts: &mut Cuts) {
     }
     let settings = matches!(
         kind,
-        ItemKind::Kubeconfig | ItemKind::Manifest | ItemKind::ContainerdConfig | ItemKind::HostsToml | ItemKind::Objects
+        ItemKind::Kubeconfig
+            | ItemKind::Manifest
+            | ItemKind::ContainerdConfig
+            | ItemKind::HostsToml
+            | ItemKind::Objects
     );
     if settings && let Some(pattern) = IN_SETTINGS.as_ref() {
         take(pattern, text, cuts);

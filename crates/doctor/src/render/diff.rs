@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+/// Bytes that go, and what takes their place.
+pub type Edit<'a> = (Range<usize>, &'a str);
+
 /// Lines that change together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hunk {
@@ -14,7 +17,7 @@ pub struct Hunk {
 }
 
 /// Applies edits; `None` when they overlap or do not fit the text.
-pub fn applied(text: &str, edits: &[(Range<usize>, &str)]) -> Option<String> {
+pub fn applied(text: &str, edits: &[Edit<'_>]) -> Option<String> {
     let mut edits = edits.to_vec();
     edits.sort_by_key(|(span, _)| (span.start, span.end));
     let mut new = String::with_capacity(text.len());
@@ -33,8 +36,8 @@ pub fn applied(text: &str, edits: &[(Range<usize>, &str)]) -> Option<String> {
 }
 
 /// The changed lines between two texts, with nothing around them. Each run of edits is one hunk.
-pub fn hunks(text: &str, edits: &[(Range<usize>, &str)]) -> Vec<Hunk> {
-    let mut blocks: Vec<(Range<usize>, Vec<(Range<usize>, &str)>)> = Vec::new();
+pub fn hunks(text: &str, edits: &[Edit<'_>]) -> Vec<Hunk> {
+    let mut blocks: Vec<(Range<usize>, Vec<Edit<'_>>)> = Vec::new();
     let mut edits = edits.to_vec();
     edits.sort_by_key(|(span, _)| (span.start, span.end));
     for (span, new) in edits {
@@ -52,10 +55,8 @@ pub fn hunks(text: &str, edits: &[(Range<usize>, &str)]) -> Vec<Hunk> {
         }
     }
     let hunks = blocks.into_iter().filter_map(|(lines, edits)| {
-        let shifted: Vec<_> = edits
-            .into_iter()
-            .map(|(span, new)| (span.start - lines.start..span.end - lines.start, new))
-            .collect();
+        let shifted: Vec<_> =
+            edits.into_iter().map(|(span, new)| (span.start - lines.start..span.end - lines.start, new)).collect();
         let old = &text[lines.clone()];
         let new = applied(old, &shifted)?;
         let first = text[..lines.start].bytes().filter(|byte| *byte == b'\n').count() + 1;

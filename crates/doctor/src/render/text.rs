@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::diff::hunks;
+use super::diff::{Edit, hunks};
 use super::line::{self, around, columns, marked, plain, wrapped};
 use super::paint::{Ink, Paint};
 use super::{Look, counted, place};
@@ -129,7 +129,8 @@ impl Page<'_> {
         let shown = marked(whole, &mark, room);
         let label = self.paint.ink(Ink::Frame, &format!("{:>gutter$}", position.line));
         out.push_str(&format!("{label} {bar} {}\n", shown.text).replace(" \n", "\n"));
-        let under = format!("{}{}", " ".repeat(shown.underline.start), self.paint.ink(ink, &"^".repeat(shown.underline.len())));
+        let under =
+            format!("{}{}", " ".repeat(shown.underline.start), self.paint.ink(ink, &"^".repeat(shown.underline.len())));
         out.push_str(&format!("{} {bar} {under}\n", " ".repeat(gutter)));
     }
 
@@ -186,7 +187,7 @@ impl Page<'_> {
         out.push_str(head.trim_end());
         out.push('\n');
         for line in rest {
-            out.push_str(&format!("{}{line}", " ".repeat(hang)).trim_end().to_owned());
+            out.push_str(format!("{}{line}", " ".repeat(hang)).trim_end());
             out.push('\n');
         }
     }
@@ -217,7 +218,7 @@ impl Page<'_> {
         items.dedup();
         for number in items {
             let Some(item) = self.evidence.items().get(number) else { continue };
-            let edits: Vec<(Range<usize>, &str)> = fix
+            let edits: Vec<Edit<'_>> = fix
                 .edits
                 .iter()
                 .filter(|edit| edit.item == number)
@@ -226,8 +227,11 @@ impl Page<'_> {
             out.push_str(&self.changes(&item.text, &edits, &indent));
         }
         for patch in &fix.patches {
-            let name =
-                if patch.namespace.is_empty() { patch.name.clone() } else { format!("{}/{}", patch.namespace, patch.name) };
+            let name = if patch.namespace.is_empty() {
+                patch.name.clone()
+            } else {
+                format!("{}/{}", patch.namespace, patch.name)
+            };
             let words = plain(&format!("{} {name}: {}", patch.kind, patch.patch));
             for line in wrapped(&words, self.width.saturating_sub(indent.len() + 2)) {
                 out.push_str(&format!("{indent}{}\n", self.paint.ink(Ink::Added, &format!("+ {line}"))));
@@ -243,7 +247,7 @@ impl Page<'_> {
     }
 
     /// Lines that go and come.
-    fn changes(&self, text: &str, edits: &[(Range<usize>, &str)], indent: &str) -> String {
+    fn changes(&self, text: &str, edits: &[Edit<'_>], indent: &str) -> String {
         let mut out = String::new();
         for hunk in hunks(text, edits) {
             let last = hunk.line + hunk.old.len().max(hunk.new.len());
@@ -263,7 +267,7 @@ impl Page<'_> {
 }
 
 /// A change of a text as lines that go and come, for showing before it is made.
-pub fn changes(text: &str, edits: &[(Range<usize>, &str)], look: Look) -> String {
+pub fn changes(text: &str, edits: &[Edit<'_>], look: Look) -> String {
     let evidence = Evidence::default();
     let page = Page { evidence: &evidence, paint: Paint { colours: look.colours }, width: look.width.max(NARROWEST) };
     page.changes(text, edits, "  ")
@@ -299,22 +303,39 @@ fn context(text: &str, line: u32) -> Option<u32> {
     let above = lines[..at].iter().enumerate().rev().take(400);
     let wanted = above.filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
     let is_toml = lines.iter().any(|line| line.trim_start().starts_with('[') && line.trim_end().ends_with(']'));
-    let mut wanted = wanted.filter(|(_, above)| {
-        if is_toml { above.trim_start().starts_with('[') } else { indent(above) < indent(own) }
-    });
+    let mut wanted = wanted
+        .filter(|(_, above)| if is_toml { above.trim_start().starts_with('[') } else { indent(above) < indent(own) });
     wanted.next().and_then(|(number, _)| u32::try_from(number + 1).ok())
 }
 
 /// The part of a line that tells most: the last word of failure in it, since causes stand behind their effects.
 fn telling(line: &str) -> Range<usize> {
     const WORDS: [&str; 20] = [
-        "x509", "refused", "denied", "forbidden", "unauthorized", "not found", "no such", "invalid", "cannot", "can't",
-        "timeout", "deadline", "unknown", "unsupported", "not implemented", "failed", "error", "unable", "mismatch",
+        "x509",
+        "refused",
+        "denied",
+        "forbidden",
+        "unauthorized",
+        "not found",
+        "no such",
+        "invalid",
+        "cannot",
+        "can't",
+        "timeout",
+        "deadline",
+        "unknown",
+        "unsupported",
+        "not implemented",
+        "failed",
+        "error",
+        "unable",
+        "mismatch",
         "exceeded",
     ];
     // ASCII only, so that bytes stay where they are.
     let lower = line.to_ascii_lowercase();
-    let last = WORDS.iter().filter_map(|word| lower.rfind(word).map(|at| at..at + word.len())).max_by_key(|at| at.start);
+    let last =
+        WORDS.iter().filter_map(|word| lower.rfind(word).map(|at| at..at + word.len())).max_by_key(|at| at.start);
     last.unwrap_or(0..0)
 }
 
