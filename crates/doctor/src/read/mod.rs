@@ -5,9 +5,11 @@
 
 pub mod containerd;
 mod events;
+pub mod existing;
 pub mod facts;
 pub mod listing;
 pub mod log;
+pub mod manifest;
 pub mod messages;
 pub mod nodes;
 pub mod objects;
@@ -45,6 +47,12 @@ pub struct Read {
     pub facts: Facts,
     /// containerd's plugins.
     pub plugins: Plugins,
+    /// Objects that are known to exist.
+    pub existing: Vec<existing::Existing>,
+    /// Rows of pods.
+    pub pod_rows: Vec<existing::PodRow>,
+    /// Manifests.
+    pub manifests: Vec<manifest::Manifest>,
     /// Versions of programs.
     pub versions: Vec<versions::Version>,
 }
@@ -62,6 +70,7 @@ impl Read {
             read.objects.extend(objects::read(number, item));
             match item.kind {
                 ItemKind::ContainerdConfig => read.configs.push(ContainerdConfig::read(number, item)),
+                ItemKind::Manifest => read.manifests.push(manifest::Manifest::read(number, item)),
                 ItemKind::HostsToml => read.hosts.push(HostsToml::read(number, item)),
                 _ => {}
             }
@@ -69,6 +78,8 @@ impl Read {
         read.pods = pods::read(items, &read.objects);
         read.messages = messages::read(items, &read.objects, &read.pods);
         read.nodes = nodes::read(items, &read.objects);
+        read.existing = existing::read(items, &read.objects);
+        read.pod_rows = existing::pod_rows(items);
         read.facts = Facts::of(items);
         read.plugins = Plugins::of(items);
         read.versions = versions::read(items, &read.objects);
