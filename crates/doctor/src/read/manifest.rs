@@ -114,7 +114,8 @@ mod tests {
     fn documents_lists_and_sources() {
         let text = "---\n# Source: web/templates/a.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: {\"a/b\": x}}\n---\napiVersion: v1\nkind: List\nitems:\n- kind: Secret\n  apiVersion: v1\n  metadata:\n    name: b\n    list: [1, {x: yes}]\n";
         let read = manifest(text);
-        let seen: Vec<_> = read.documents.iter().map(|one| (one.top("kind"), one.name(), one.source.as_str())).collect();
+        let seen: Vec<_> =
+            read.documents.iter().map(|one| (one.top("kind"), one.name(), one.source.as_str())).collect();
         assert_eq!(seen, [("ConfigMap", "a", "web/templates/a.yaml"), ("Secret", "b", "")]);
         let root = &read.documents[1].root;
         let (key, value) = root.find("metadata.list[1].x").unwrap();
@@ -132,7 +133,9 @@ mod tests {
         assert_eq!(Position::of(text, read.refused[0].span.start), Position { line: 3, column: 13 });
         let tab = "kind: A\nmetadata:\n\tname: a\n";
         assert_eq!(Position::of(tab, manifest(tab).refused[0].span.start), Position { line: 3, column: 1 });
-        for broken in ["a: [1, 2\nb: 1\n", "a: \"x\nb: 1\n", "a:\n  - b\n c: d\n", "- a\nb: c\n", "{{ x }}: 1\n", "a: {{ .V }}\n"] {
+        for broken in
+            ["a: [1, 2\nb: 1\n", "a: \"x\nb: 1\n", "a:\n  - b\n c: d\n", "- a\nb: c\n", "{{ x }}: 1\n", "a: {{ .V }}\n"]
+        {
             println!("{broken:?} {:?}", manifest(broken).refused);
         }
     }

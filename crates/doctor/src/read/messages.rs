@@ -263,17 +263,23 @@ fn restarted(messages: &mut [Message]) {
 /// What a pod's status says of its containers.
 fn of_status(pod: &Pod) -> Vec<Message> {
     let mut messages = Vec::new();
+    let mut say = |reason: &str, words: &str| {
+        let mut message = blank(pod.item, 1, Speaker::Status, Level::Warning, words);
+        reason.clone_into(&mut message.reason);
+        message.node.clone_from(&pod.node);
+        message.pod = (pod.namespace.clone(), pod.name.clone());
+        messages.push(message);
+    };
+    if !pod.unschedulable.is_empty() && pod.node.is_empty() {
+        say("FailedScheduling", &pod.unschedulable);
+    }
     for container in &pod.containers {
         let ended = container.ended.iter().map(|ended| (&ended.reason, &ended.message));
         for (reason, words) in ended.chain([(&container.waiting, &container.message)]) {
             if words.is_empty() || container.ready {
                 continue;
             }
-            let mut message = blank(pod.item, 1, Speaker::Status, Level::Warning, words);
-            message.reason.clone_from(reason);
-            message.node.clone_from(&pod.node);
-            message.pod = (pod.namespace.clone(), pod.name.clone());
-            messages.push(message);
+            say(reason, words);
         }
     }
     messages

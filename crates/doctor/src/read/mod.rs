@@ -26,6 +26,8 @@ pub use messages::{Message, Speaker};
 pub use plugins::{PluginStatus, Plugins};
 pub use pods::Pod;
 
+use std::collections::HashMap;
+
 use crate::evidence::{Item, ItemKind};
 
 /// Everything that was read from an evidence.
@@ -55,6 +57,8 @@ pub struct Read {
     pub manifests: Vec<manifest::Manifest>,
     /// Versions of programs.
     pub versions: Vec<versions::Version>,
+    /// Numbers of the messages about each pod.
+    by_pod: HashMap<(String, String), Vec<usize>>,
 }
 
 /// Whether two names may mean the same node: they are equal, one is not told, or one is the other without its domain.
@@ -77,6 +81,9 @@ impl Read {
         }
         read.pods = pods::read(items, &read.objects);
         read.messages = messages::read(items, &read.objects, &read.pods);
+        for message in &read.messages {
+            read.by_pod.entry(message.pod.clone()).or_default().push(message.number);
+        }
         read.nodes = nodes::read(items, &read.objects);
         read.existing = existing::read(items, &read.objects);
         read.pod_rows = existing::pod_rows(items);
@@ -94,6 +101,13 @@ impl Read {
     /// Failures that have all these words in them.
     pub fn failing<'a>(&'a self, words: &'a [&'a str]) -> impl Iterator<Item = &'a Message> {
         self.failures().filter(move |message| words.iter().all(|word| message.text.contains(word)))
+    }
+
+    /// Messages about a pod. A pod without a name is nobody's.
+    pub fn about<'a>(&'a self, pod: &Pod) -> impl Iterator<Item = &'a Message> + use<'a> {
+        let numbers = self.by_pod.get(&(pod.namespace.clone(), pod.name.clone()));
+        let numbers = numbers.filter(|_| !pod.name.is_empty());
+        numbers.into_iter().flatten().filter_map(|number| self.messages.get(*number))
     }
 
     /// The newest statement of a program's version on a node that the name fits.

@@ -106,9 +106,7 @@ impl Node {
             return if rest.is_empty() { Some((key, value)) } else { value.find(rest) };
         }
         // A key may have dots in it.
-        let fits = |key: &str| {
-            path.strip_prefix(key).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        };
+        let fits = |key: &str| path.strip_prefix(key).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
         let fitting = self.entries().iter().filter_map(|(key, value)| Some((key, value, fits(key.text()?)?)));
         let (key, value, rest) = fitting.min_by_key(|(_, _, rest)| rest.len())?;
         let rest = rest.strip_prefix('.').unwrap_or(rest);
@@ -317,6 +315,9 @@ impl<'a> Reader<'a> {
                         }
                         (event, span) => {
                             let key = self.node(event, span)?;
+                            if key.text().is_none() {
+                                return Err(Refused { message: "invalid map key".to_owned(), span: start..end });
+                            }
                             let (event, span) = self.next()?;
                             let value = self.node(event, span)?;
                             entries.push((key, value));
