@@ -108,7 +108,7 @@ fn by_exit_code(evidence: &Evidence, findings: &mut Findings<'_>) {
     for pod in &read.pods {
         for container in &pod.containers {
             let Some(ended) = container.ended.as_ref().filter(|ended| ended.exit_code == 127) else { continue };
-            if container.ready || !PROGRAM.as_ref().is_some_and(|form| !form.is_match(&ended.message)) {
+            if container.ready || PROGRAM.as_ref().is_none_or(|form| form.is_match(&ended.message)) {
                 continue;
             }
             let cause = format!("the container `{}` ends with code 127: a command that it runs is not found", container.name);
