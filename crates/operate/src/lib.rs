@@ -4,3 +4,4 @@
 //! faults: that is the doctor's.
 
 pub mod access;
+pub mod change;
