@@ -72,6 +72,15 @@ pub struct Read {
     by_pod: HashMap<(String, String), Vec<usize>>,
 }
 
+/// Whether an item of facts is the whole of containerd's configuration.
+fn is_config(item: &Item) -> bool {
+    let source = item.origin.source();
+    let source = source.strip_prefix("sudo ").unwrap_or(source);
+    let whole = source.starts_with("cat ") || source.starts_with('/');
+    (whole && source.ends_with("containerd/config.toml") && !source.contains([';', '|', '&']))
+        || source == "containerd config dump"
+}
+
 /// Whether two names may mean the same node: they are equal, one is not told, or one is the other without its domain.
 pub fn same_node(one: &str, other: &str) -> bool {
     let within = |short: &str, long: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with('.'));
@@ -86,6 +95,7 @@ impl Read {
             match item.kind {
                 ItemKind::ContainerdConfig => read.configs.push(ContainerdConfig::read(number, item)),
                 ItemKind::Manifest => read.manifests.push(manifest::Manifest::read(number, item)),
+                ItemKind::NodeFacts if is_config(item) => read.configs.push(ContainerdConfig::read(number, item)),
                 ItemKind::HostsToml => read.hosts.push(HostsToml::read(number, item)),
                 _ => {}
             }
