@@ -11,7 +11,8 @@ use super::table;
 use crate::text::unquoted;
 
 /// Rows of `Type Reason Age From Message` and of `LAST SEEN TYPE REASON OBJECT MESSAGE`.
-pub(super) fn rows(number: usize, text: &str) -> Vec<Message> {
+/// `asked` is the namespace that the command named.
+pub(super) fn rows(number: usize, asked: Option<&str>, text: &str) -> Vec<Message> {
     let mut messages = Vec::new();
     for row in table::columns(text, "Type ") {
         if row.get("Reason").is_empty() {
@@ -24,6 +25,7 @@ pub(super) fn rows(number: usize, text: &str) -> Vec<Message> {
         let mut message = blank(number, row.line, Speaker::Event, level(row.first()), &unquoted(row.get("Message")));
         row.get("Reason").clone_into(&mut message.reason);
         message.age = table::age(row.get("Age"));
+        message.count = table::times(row.get("Age"));
         messages.push(message);
     }
     for row in table::columns(text, "LAST SEEN").into_iter().chain(table::columns(text, "NAMESPACE ")) {
@@ -34,8 +36,16 @@ pub(super) fn rows(number: usize, text: &str) -> Vec<Message> {
             blank(number, row.line, Speaker::Event, level(row.get("TYPE")), &unquoted(row.get("MESSAGE")));
         row.get("REASON").clone_into(&mut message.reason);
         message.age = table::age(row.get("LAST SEEN"));
+        message.count = table::times(row.get("LAST SEEN"));
+        if let Some(name) = row.get("OBJECT").strip_prefix("node/") {
+            name.clone_into(&mut message.node);
+        }
         if let Some(name) = row.get("OBJECT").strip_prefix("pod/") {
-            message.pod = (row.get("NAMESPACE").to_owned(), name.to_owned());
+            let namespace = match row.get("NAMESPACE") {
+                "" => asked.unwrap_or_default(),
+                namespace => namespace,
+            };
+            message.pod = (namespace.to_owned(), name.to_owned());
         }
         messages.push(message);
     }
@@ -121,6 +131,7 @@ fn of_event(found: &Found) -> Message {
     let words = event["message"].as_str().or_else(|| event["note"].as_str()).unwrap_or_default();
     let mut message = blank(found.item, 1, Speaker::Event, level(&text(&event["type"])), words);
     message.reason = text(&event["reason"]);
+    message.count = event["series"]["count"].as_u64().or_else(|| event["count"].as_u64()).unwrap_or(1);
     message.node = text(&event["source"]["host"]);
     let subject = if event["involvedObject"].is_object() { &event["involvedObject"] } else { &event["regarding"] };
     match subject["kind"].as_str() {
