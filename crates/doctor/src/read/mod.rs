@@ -4,8 +4,10 @@
 //! in it, so that a rule can point there.
 
 pub mod containerd;
+pub mod conntrack;
 mod events;
 pub mod facts;
+pub mod kubeconfig;
 pub mod listing;
 pub mod log;
 pub mod messages;
@@ -13,6 +15,7 @@ pub mod nodes;
 pub mod objects;
 pub mod plugins;
 pub mod pods;
+pub mod postgres;
 pub mod table;
 pub mod times;
 pub mod toml;
@@ -21,6 +24,7 @@ pub mod yaml;
 
 pub use containerd::{ContainerdConfig, HostsToml};
 pub use facts::{Fact, Facts};
+pub use kubeconfig::Kubeconfig;
 pub use messages::{Message, Speaker};
 pub use plugins::{PluginStatus, Plugins};
 pub use pods::Pod;
@@ -38,6 +42,12 @@ pub struct Read {
     pub configs: Vec<ContainerdConfig>,
     /// `hosts.toml` files.
     pub hosts: Vec<HostsToml>,
+    /// What PostgreSQL told.
+    pub postgres: postgres::Postgres,
+    /// Connections of nodes' tables.
+    pub flows: Vec<conntrack::Flow>,
+    /// Kubeconfigs.
+    pub kubeconfigs: Vec<Kubeconfig>,
     /// Objects of the API.
     pub objects: Vec<objects::Found>,
     /// Nodes, as the API shows them.
@@ -61,6 +71,7 @@ impl Read {
         let mut read = Self::default();
         for (number, item) in items.iter().enumerate() {
             read.objects.extend(objects::read(number, item));
+            read.kubeconfigs.extend(Kubeconfig::read(number, item));
             match item.kind {
                 ItemKind::ContainerdConfig => read.configs.push(ContainerdConfig::read(number, item)),
                 ItemKind::HostsToml => read.hosts.push(HostsToml::read(number, item)),
@@ -70,6 +81,8 @@ impl Read {
         read.pods = pods::read(items, &read.objects);
         read.messages = messages::read(items, &read.objects, &read.pods);
         read.nodes = nodes::read(items, &read.objects);
+        read.postgres = postgres::Postgres::of(items);
+        read.flows = conntrack::read(items);
         read.facts = Facts::of(items);
         read.plugins = Plugins::of(items);
         read.versions = versions::read(items, &read.objects);
