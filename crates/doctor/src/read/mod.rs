@@ -3,8 +3,8 @@
 //! Readers take any bytes: what they don't understand they leave out. Each keeps the number of the item and the place
 //! in it, so that a rule can point there.
 
-pub mod containerd;
 pub mod conntrack;
+pub mod containerd;
 mod events;
 pub mod facts;
 pub mod kubeconfig;

@@ -188,7 +188,9 @@ impl Postgres {
             self.set(title, cell(title), item, line);
         }
         self.set(cell("name"), cell("setting"), item, line);
-        let count = ["count", "n", "connections", "numbackends", "total", "num"].iter().find_map(|title| cell(title).parse().ok());
+        let count = ["count", "n", "connections", "numbackends", "total", "num"]
+            .iter()
+            .find_map(|title| cell(title).parse().ok());
         let told = ["client_addr", "application_name", "usename"].iter().any(|title| table.column(title).is_some());
         if let (Some(count), true, None) = (count, told, table.column("client_port")) {
             self.holdings.push(Holding {
