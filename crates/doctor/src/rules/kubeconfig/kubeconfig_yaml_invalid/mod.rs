@@ -48,7 +48,7 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
 }
 
 fn is_about_form(text: &str) -> bool {
-    let about = ["loading config file", "kubeconfig", "ubernetes cluster unreachable", ".kube/", "converting YAML"];
+    let about = ["loading config file", "kubeconfig", "ubernetes cluster unreachable", ".kube/config"];
     let wrong = ["yaml: line", "yaml: unmarshal", "yaml: did not", "yaml: control char", "cannot unmarshal", "json parse error", "yaml: mapping", "yaml: found", "yaml: invalid"];
     about.iter().any(|word| text.contains(word)) && wrong.iter().any(|word| text.contains(word))
 }
