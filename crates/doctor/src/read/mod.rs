@@ -7,19 +7,23 @@ pub mod answers;
 pub mod containerd;
 mod events;
 pub mod facts;
+pub mod listed;
 pub mod listing;
 pub mod log;
 pub mod messages;
+pub mod network;
 pub mod nodes;
 pub mod objects;
 pub mod plugins;
 pub mod pods;
 pub mod pulls;
 pub mod reference;
+pub mod secrets;
 pub mod table;
 pub mod times;
 pub mod toml;
 pub mod versions;
+pub mod written;
 pub mod yaml;
 
 pub use answers::Answer;
@@ -54,6 +58,10 @@ pub struct Read {
     pub pulls: Vec<Pull>,
     /// Hosts that were tried in vain before another one.
     pub attempts: Vec<Attempt>,
+    /// Images as they are written in manifests and objects.
+    pub images: Vec<written::Written>,
+    /// Pull secrets.
+    pub secrets: secrets::Secrets,
     /// containerd's plugins.
     pub plugins: Plugins,
     /// Versions of programs.
@@ -81,6 +89,8 @@ impl Read {
         read.messages = messages::read(items, &read.objects, &read.pods);
         pulls::settle(&mut read.messages, &read.pods);
         (read.pulls, read.attempts) = pulls::read(items, &read.messages, &read.pods);
+        read.images = written::read(items, &read.objects, &read.pods);
+        read.secrets = secrets::read(items, &read.objects, &read.pods, &read.messages);
         read.nodes = nodes::read(items, &read.objects);
         read.facts = Facts::of(items);
         read.plugins = Plugins::of(items);
