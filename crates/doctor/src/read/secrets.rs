@@ -5,12 +5,9 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::messages::Message;
-use super::objects::Found;
-use super::pods::Pod;
+use super::Read;
 use super::pulls::Pull;
 use super::reference::{authority, host, is_public, same_registry};
-use super::table;
 use crate::evidence::{Evidence, Item, ItemKind};
 
 /// A host that a pull secret is for.
@@ -66,24 +63,24 @@ pub enum Access {
     Unknown,
 }
 
-pub(super) fn read(items: &[Item], objects: &[Found], pods: &[Pod], messages: &[Message]) -> Secrets {
+pub(super) fn read(items: &[Item], read: &Read) -> Secrets {
     let mut secrets = Secrets::default();
-    for found in objects.iter().filter(|found| found.kind() == "Secret") {
-        secrets.list(found.namespace(), found.name());
+    for found in read.existing.iter().filter(|found| found.kind == "Secret") {
+        secrets.list(found.namespace.as_deref().unwrap_or_default(), &found.name);
     }
-    for pod in pods {
+    for pod in &read.pods {
         for name in &pod.pull_secrets {
             secrets.named.push((pod.namespace.clone(), pod.name.clone(), name.clone()));
         }
     }
     for (number, item) in items.iter().enumerate() {
         if matches!(item.kind, ItemKind::KubectlOutput | ItemKind::NodeFacts | ItemKind::Text) {
-            secrets.tables(item);
+            secrets.nothing(item);
             secrets.references(item);
             secrets.hosts(number, item);
         }
     }
-    for message in messages.iter().filter(|message| message.text.contains("image pull secret")) {
+    for message in read.messages.iter().filter(|message| message.text.contains("image pull secret")) {
         let names = message.text.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |found| found.0);
         let missed = secrets.missed.entry(message.pod.clone()).or_default();
         missed.extend(names.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned));
@@ -97,18 +94,12 @@ impl Secrets {
         self.listed.entry(name.to_owned()).or_default().insert(namespace.to_owned());
     }
 
-    /// `kubectl get secrets`.
-    fn tables(&mut self, item: &Item) {
+    /// `kubectl get secrets` where there are none.
+    fn nothing(&mut self, item: &Item) {
         let source = item.origin.source();
-        let asked = option(source, &["-n", "--namespace"]);
-        let rows = table::columns(&item.text, "NAME");
-        for row in rows.iter().filter(|row| !row.get("TYPE").is_empty() && !row.get("DATA").is_empty()) {
-            let namespace = if row.get("NAMESPACE").is_empty() { asked } else { row.get("NAMESPACE") };
-            self.list(namespace, row.get("NAME"));
-        }
         let none = item.text.contains("No resources found") || item.text.contains("secrets \"");
         if source.contains("secret") && !source.contains(" pod") && none {
-            self.namespaces.insert(asked.to_owned());
+            self.namespaces.insert(option(source, &["-n", "--namespace"]).to_owned());
         }
     }
 

@@ -5,7 +5,7 @@ use crate::finding::{Fix, Place, Severity};
 use crate::read::Answer;
 use crate::read::pulls::{explain, grouped};
 use crate::read::secrets::{Access, access};
-use crate::read::listed::{PodRow, rows};
+use crate::read::existing::PodRow;
 use crate::rule::{Findings, Rule};
 
 pub const RULE: Rule = Rule {
@@ -36,11 +36,10 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
         explain(finding, &read.messages, &pulls);
         finding.fix(fix(&namespace));
     }
-    let rows = rows(evidence);
-    for row in rows.iter().filter(|row| FAILING.contains(&row.status)) {
+    for row in read.pod_rows.iter().filter(|row| FAILING.contains(&row.status.as_str())) {
         let told = read.pulls.iter().any(|pull| pull.pod.1.is_empty() || pull.pod.1 == row.name);
         if !told {
-            question(evidence, findings, row, &rows);
+            question(evidence, findings, row);
             // One question is enough: its answer decides the others.
             return;
         }
@@ -48,25 +47,29 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
 }
 
 /// A pod that can't pull, and nothing that says why.
-fn question(evidence: &Evidence, findings: &mut Findings<'_>, row: &PodRow<'_>, rows: &[PodRow<'_>]) {
+fn question(evidence: &Evidence, findings: &mut Findings<'_>, row: &PodRow) {
     let base = |name: &str| name.split('-').next().unwrap_or_default().to_owned();
+    let rows = &evidence.read().pod_rows;
+    let namespace = |row: &PodRow| row.namespace.clone().unwrap_or_default();
     let elsewhere = rows.iter().find(|other| {
-        other.status == "Running" && other.namespace != row.namespace && base(other.name) == base(row.name)
+        other.status == "Running" && other.namespace != row.namespace && base(&other.name) == base(&row.name)
     });
     let place = Place::Object {
         kind: "Pod".to_owned(),
-        namespace: row.namespace.to_owned(),
-        name: row.name.to_owned(),
+        namespace: namespace(row),
+        name: row.name.clone(),
         field: String::new(),
     };
     let cause = match elsewhere {
         Some(other) => format!(
             "pod `{}` can't pull in namespace `{}`, while such a pod runs in `{}`",
-            row.name, row.namespace, other.namespace
+            row.name,
+            namespace(row),
+            namespace(other)
         ),
         None => format!("pod `{}` can't pull its image, and nothing here says why", row.name),
     };
-    let secrets = format!("kubectl get secrets -n {}", row.namespace);
+    let secrets = format!("kubectl get secrets -n {}", namespace(row));
     let finding = findings.open(place, cause);
     finding
         .or(&["image-pull-secret-missing", "image-tag-not-found", "registry-unreachable", "node-dns-failure"])
@@ -85,7 +88,8 @@ fn question(evidence: &Evidence, findings: &mut Findings<'_>, row: &PodRow<'_>, 
     }
     finding.fix(Fix::manual("look at the event first").step(format!(
         "kubectl describe pod {} -n {}",
-        row.name, row.namespace
+        row.name,
+        namespace(row)
     )));
 }
 

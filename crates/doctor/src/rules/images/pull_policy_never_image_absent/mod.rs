@@ -3,7 +3,6 @@
 use crate::evidence::Evidence;
 use crate::finding::{Fix, Place, Severity};
 use crate::read::Answer;
-use crate::read::listed::rows;
 use crate::read::pulls::{explain, grouped};
 use crate::read::written::place;
 use crate::rule::{Findings, Rule};
@@ -33,11 +32,11 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
         finding.fix(fix());
     }
     if groups.is_empty() {
-        for row in rows(evidence).iter().filter(|row| row.status == "ErrImageNeverPull") {
+        for row in read.pod_rows.iter().filter(|row| row.status == "ErrImageNeverPull") {
             let place = Place::Object {
                 kind: "Pod".to_owned(),
-                namespace: row.namespace.to_owned(),
-                name: row.name.to_owned(),
+                namespace: row.namespace.clone().unwrap_or_default(),
+                name: row.name.clone(),
                 field: "spec.containers.imagePullPolicy".to_owned(),
             };
             let cause = format!("the image of pod `{}` is not on its node, and imagePullPolicy is Never", row.name);
