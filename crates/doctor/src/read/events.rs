@@ -18,6 +18,10 @@ pub(super) fn rows(number: usize, asked: Option<&str>, text: &str) -> Vec<Messag
         if row.get("Reason").is_empty() {
             continue;
         }
+        if !row.get("LastTransitionTime").is_empty() {
+            messages.push(condition(number, &row));
+            continue;
+        }
         let mut message = blank(number, row.line, Speaker::Event, level(row.first()), &unquoted(row.get("Message")));
         row.get("Reason").clone_into(&mut message.reason);
         message.age = table::age(row.get("Age"));
@@ -46,6 +50,20 @@ pub(super) fn rows(number: usize, asked: Option<&str>, text: &str) -> Vec<Messag
         messages.push(message);
     }
     messages
+}
+
+/// A row of the conditions that `kubectl describe node` prints.
+fn condition(number: usize, row: &table::Row<'_>) -> Message {
+    let (kind, status) = (row.first(), row.get("Status"));
+    let bad = match kind {
+        "Ready" => status != "True",
+        "MemoryPressure" | "DiskPressure" | "PIDPressure" | "NetworkUnavailable" => status == "True",
+        _ => false,
+    };
+    let level = if bad { Level::Warning } else { Level::Quiet };
+    let mut message = blank(number, row.line, Speaker::Status, level, &unquoted(row.get("Message")));
+    row.get("Reason").clone_into(&mut message.reason);
+    message
 }
 
 fn level(word: &str) -> Level {
@@ -122,6 +140,28 @@ fn of_event(found: &Found) -> Message {
         _ => {}
     }
     message
+}
+
+/// Fills pods and nodes in from `Successfully assigned NAMESPACE/POD to NODE`.
+pub(super) fn assigned(messages: &mut [Message]) {
+    let mut nodes: HashMap<(String, String), (String, String, String)> = HashMap::new();
+    for message in messages.iter().filter(|message| message.speaker == Speaker::Event && message.reason == "Scheduled")
+    {
+        let told = message.text.strip_prefix("Successfully assigned ").and_then(|rest| rest.split_once(" to "));
+        if let Some(((namespace, name), node)) = told.and_then(|(pod, node)| Some((pod.split_once('/')?, node))) {
+            let node = node.trim().to_owned();
+            nodes.insert(message.pod.clone(), (namespace.to_owned(), name.to_owned(), node));
+        }
+    }
+    for message in messages.iter_mut().filter(|message| message.speaker == Speaker::Event) {
+        let Some((namespace, name, node)) = nodes.get(&message.pod) else { continue };
+        if message.node.is_empty() {
+            message.node.clone_from(node);
+        }
+        if message.pod.1.is_empty() {
+            message.pod = (namespace.clone(), name.clone());
+        }
+    }
 }
 
 /// Pods that are ready: namespace and name.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::events::{self, Ready};
 use super::existing;
 use super::log::{self, Level};
+use super::nodes;
 use super::objects::Found;
 use super::pods::Pod;
 use crate::evidence::{Item, ItemKind};
@@ -107,6 +108,12 @@ pub(crate) fn read(items: &[Item], objects: &[Found], pods: &[Pod]) -> Vec<Messa
             for message in &mut messages[from..] {
                 message.pod = (pod.namespace.clone(), pod.name.clone());
                 message.node = pod.node.clone();
+            }
+        }
+        events::assigned(&mut messages[from..]);
+        if let Some(node) = nodes::asked(item.origin.source()) {
+            for message in messages[from..].iter_mut().filter(|message| message.node.is_empty()) {
+                node.clone_into(&mut message.node);
             }
         }
         if item.kind == ItemKind::ContainerdLog {

@@ -48,7 +48,7 @@ pub fn misses_network(message: &Message) -> bool {
 pub fn missing<'a>(evidence: &'a Evidence, node: &'a str) -> impl Iterator<Item = &'a Message> {
     let over = evidence.read().ready(node) == Some(true);
     let all = evidence.read().failures();
-    all.filter(move |message| !over && misses_network(message) && same_node(&message.node, node))
+    all.filter(move |message| !over && same_node(&message.node, node) && misses_network(message))
 }
 
 /// Lets a finding explain them.

@@ -51,41 +51,48 @@ fn is_unimplemented(text: &str) -> bool {
     text.contains("API is not implemented for endpoint") && text.contains("code = Unimplemented")
 }
 
+/// Words of those who miss the CRI, and of a containerd that fails.
+const WORDS: [&str; 22] = [
+    "unknown service runtime.v1",
+    "CRI v1 ",
+    "container runtime is down",
+    "container runtime is not running",
+    "from runtime service failed",
+    "could not connect to the container runtime",
+    "CRI runtime service",
+    "getting status of runtime",
+    "failed to create CRI service",
+    "unable to load CRI",
+    "failed to find snapshotter",
+    "invalid plugin config",
+    "invalid cri image config",
+    "load required plugin",
+    "containerd.sock",
+    "containerd: ",
+    "failed to load TOML",
+    "failed to unmarshal TOML",
+    "containerd.service",
+    "container runtime status check may not have completed",
+    "connect endpoint",
+    "containerd container runtime",
+];
+
 /// Messages on a node that may be consequences of a CRI plugin that does not run, or of a containerd that does not.
 pub fn symptoms<'a>(evidence: &'a Evidence, node: &'a str) -> impl Iterator<Item = &'a Message> {
-    const WORDS: [&str; 22] = [
-        "unknown service runtime.v1",
-        "CRI v1 ",
-        "container runtime is down",
-        "container runtime is not running",
-        "from runtime service failed",
-        "could not connect to the container runtime",
-        "CRI runtime service",
-        "getting status of runtime",
-        "failed to create CRI service",
-        "unable to load CRI",
-        "failed to find snapshotter",
-        "invalid plugin config",
-        "invalid cri image config",
-        "load required plugin",
-        "containerd.sock",
-        "containerd: ",
-        "failed to load TOML",
-        "failed to unmarshal TOML",
-        "containerd.service",
-        "container runtime status check may not have completed",
-        "connect endpoint",
-        "containerd container runtime",
-    ];
-    evidence.read().failures().filter(move |message| {
-        let plugin = message.fields.iter().any(|(key, value)| {
-            key == "id" && (value.starts_with("io.containerd.cri.v1") || value == "io.containerd.grpc.v1.cri")
-        });
-        let told = plugin
-            || message.text.contains("io.containerd.grpc.v1.cri")
-            || WORDS.iter().any(|words| message.text.contains(words));
-        told && same_node(&message.node, node)
-    })
+    evidence.read().failures().filter(move |message| same_node(&message.node, node) && is_symptom(message))
+}
+
+fn is_symptom(message: &Message) -> bool {
+    let plugin = message.fields.iter().any(|(key, value)| {
+        key == "id" && (value.starts_with("io.containerd.cri.v1") || value == "io.containerd.grpc.v1.cri")
+    });
+    // A row of containerd's table of plugins.
+    let row = message.text.starts_with("io.containerd.") && message.text.ends_with("error");
+    let row = row && (message.text.contains(" cri ") || message.text.starts_with("io.containerd.cri.v1"));
+    plugin
+        || row
+        || message.text.contains("io.containerd.grpc.v1.cri")
+        || WORDS.iter().any(|words| message.text.contains(words))
 }
 
 /// Lets a finding explain all symptoms of its node.
@@ -117,7 +124,9 @@ static SOCKET: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"(?:unix:
 
 /// The first socket that a text names.
 pub fn socket(text: &str) -> Option<&str> {
-    SOCKET.as_ref()?.captures(text)?.get(1).map(|found| found.as_str())
+    let path = SOCKET.as_ref()?.captures(text)?.get(1)?.as_str();
+    let slashes = path.len() - path.trim_start_matches('/').len();
+    path.get(slashes.saturating_sub(1)..)
 }
 
 /// Nodes that anything was said of, or the empty name when none is told.
@@ -128,6 +137,13 @@ pub fn nodes(evidence: &Evidence) -> Vec<String> {
     nodes.sort();
     nodes.dedup();
     nodes.retain(|node| !node.is_empty());
+    // Nodes that only the API tells of.
+    for message in read.failures().filter(|message| !message.node.is_empty()) {
+        let known = nodes.iter().any(|node| same_node(node, &message.node));
+        if !known && (is_symptom(message) || super::cni::misses_network(message)) {
+            nodes.push(message.node.clone());
+        }
+    }
     if nodes.is_empty() {
         nodes.push(String::new());
     }

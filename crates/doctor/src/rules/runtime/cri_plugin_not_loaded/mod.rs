@@ -50,6 +50,7 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
         } else if let Some(failed) = failed {
             let finding = findings.open(place(), "containerd's CRI plugin failed to load; the list does not tell why");
             finding.quote(failed.item, failed.line);
+            cri::explain(finding, evidence, &node);
             finding
         } else {
             continue;
