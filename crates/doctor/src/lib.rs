@@ -10,6 +10,7 @@
 pub mod evidence;
 pub mod examine;
 pub mod finding;
+pub mod near;
 pub mod owner;
 pub mod page;
 pub mod paste;

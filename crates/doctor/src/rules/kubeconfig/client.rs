@@ -126,39 +126,3 @@ fn table_of_clusters(evidence: &Evidence) -> Vec<&str> {
     let lines = items.flat_map(|item| item.text.lines().skip_while(|line| line.trim() != "NAME").skip(1));
     lines.map(str::trim).take_while(|line| !line.is_empty()).collect()
 }
-
-/// Of these names the one that is most like a wrong one; none where none is like it.
-pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = names.into_iter().map(|name| (distance(wrong, name), name)).min();
-    near.filter(|(distance, name)| 2 * distance < name.len().max(wrong.len())).map(|(_, name)| name)
-}
-
-/// How many characters must be put in, taken out or replaced.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().take(128).collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, character) in one.chars().take(128).enumerate() {
-        let mut corner = row[0];
-        row[0] = line + 1;
-        for (column, found) in other.iter().enumerate() {
-            let changed = corner + usize::from(*found != character);
-            corner = row[column + 1];
-            row[column + 1] = changed.min(corner + 1).min(row[column] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_are_alike() {
-        assert_eq!(nearest("prod-zrh", ["dev-zrh", "prod-zurich"]), Some("prod-zurich"));
-        assert_eq!(nearest("prd", ["dev", "prod"]), Some("prod"));
-        assert_eq!(nearest("prod.yml", ["cache", "prod.yaml"]), Some("prod.yaml"));
-        assert_eq!(nearest("abc", ["xyz"]), None);
-        assert_eq!(nearest("abc", []), None);
-    }
-}

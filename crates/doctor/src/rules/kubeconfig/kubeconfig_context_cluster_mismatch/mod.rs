@@ -5,6 +5,7 @@ use crate::evidence::Evidence;
 use crate::finding::{Finding, Fix, Place, Severity};
 use crate::rule::{Findings, Rule};
 use crate::read::Message;
+use crate::near;
 
 pub const RULE: Rule = Rule {
     code: "SM0402",
@@ -31,7 +32,7 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
             finding.quote(item, line);
         }
         in_use(finding, used, &messages);
-        let near = client::nearest(context.cluster, known.iter().copied());
+        let near = near::nearest(context.cluster, known.iter().copied());
         let near = near.or(known.first().copied().filter(|_| known.len() == 1));
         let fix = match (near, context.written) {
             (Some(near), Some(written)) => {
@@ -86,7 +87,7 @@ fn users(evidence: &Evidence, findings: &mut Findings<'_>, asked: Option<&str>) 
             in_use(finding, used, &messages);
             told = true;
             let names = config.users.iter().map(|user| user.name.value.as_str());
-            let near = client::nearest(&user.value, names.clone()).or(names.clone().next().filter(|_| names.count() == 1));
+            let near = near::nearest(&user.value, names.clone()).or(names.clone().next().filter(|_| names.count() == 1));
             finding.fix(match near {
                 Some(near) => Fix::review(format!("name the user {near}")).edit(config.item, user.span.clone(), near),
                 None => Fix::manual("make the names equal")

@@ -6,6 +6,7 @@ use crate::finding::{Finding, Fix, Place, Severity};
 use crate::rule::{Findings, Rule};
 use crate::read::toml::Spanned;
 use crate::read::{Kubeconfig, Message};
+use crate::near;
 
 pub const RULE: Rule = Rule {
     code: "SM0403",
@@ -75,7 +76,7 @@ fn in_file(
 }
 
 fn near(finding: &mut Finding, wrong: &str, names: &[&str], place: Option<(usize, &Spanned<String>)>) {
-    let near = client::nearest(wrong, names.iter().copied()).or(names.first().copied().filter(|_| names.len() == 1));
+    let near = near::nearest(wrong, names.iter().copied()).or(names.first().copied().filter(|_| names.len() == 1));
     finding.fix(match (near, place) {
         (Some(near), Some((item, current))) => {
             Fix::review(format!("choose the context {near}")).edit(item, current.span.clone(), near)

@@ -5,6 +5,7 @@ use crate::evidence::{Evidence, ItemKind};
 use crate::finding::{Fix, Place, Severity};
 use crate::rule::{Findings, Rule};
 use crate::read::Message;
+use crate::near;
 
 pub const RULE: Rule = Rule {
     code: "SM0401",
@@ -111,7 +112,7 @@ fn wrong_variable(evidence: &Evidence) -> Option<(usize, String, Option<&str>)> 
         if name.is_empty() || there || (listed.is_empty() && !absent) {
             return None;
         }
-        Some((number, path, client::nearest(&name, listed)))
+        Some((number, path, near::nearest(&name, listed)))
     })
 }
 
