@@ -41,7 +41,7 @@ impl Chance {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % u64::try_from(limit.max(1)).unwrap()).unwrap()
+        (self.0 % limit.max(1) as u64) as usize
     }
 
     fn of<'a, T>(&mut self, list: &'a [T]) -> &'a T {
@@ -94,7 +94,7 @@ fn changed(text: &str, chance: &mut Chance) -> String {
         match chance.below(6) {
             0 => drop(bytes.drain(at..(at + chance.below(40)).min(bytes.len()))),
             1 => drop(bytes.splice(at..at, chance.of(&PIECES).bytes())),
-            2 => bytes.insert(at, u8::try_from(chance.below(256)).unwrap()),
+            2 => bytes.insert(at, chance.below(256) as u8),
             3 => bytes.truncate(at),
             4 => {
                 let from = chance.below(bytes.len() + 1);
@@ -123,7 +123,7 @@ fn go(evidence: Evidence, width: usize) {
     assert!(!shown.contains(['\u{1b}', '\u{0}', '\u{200b}', '\t', '\r']), "{shown:?}");
     render::json(&evidence, &report);
     render::sarif(&evidence, &report, "0");
-    Evidence::from_json(&evidence.to_json()).unwrap();
+    Evidence::from_json(&evidence.to_json()).expect("a bundle is read as it was written");
     assert!(began.elapsed() < PATIENCE, "{:?} for {:?}", began.elapsed(), evidence.items());
 }
 
