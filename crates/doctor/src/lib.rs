@@ -12,6 +12,7 @@ pub mod examine;
 pub mod finding;
 pub mod page;
 pub mod read;
+pub mod redact;
 pub mod rule;
 pub mod rules;
 pub mod text;

@@ -4,3 +4,6 @@
 //! faults: that is the doctor's.
 
 pub mod access;
+pub mod certificate;
+pub mod collect;
+pub mod kubeconfig;
