@@ -5,5 +5,6 @@
 
 pub mod access;
 pub mod certificate;
+pub mod change;
 pub mod collect;
 pub mod kubeconfig;

@@ -9,6 +9,9 @@ use std::time::Duration;
 pub use local::Local;
 pub use ssh::Ssh;
 
+/// How long a unit may take to restart: systemd gives up after 90 seconds.
+const RESTART: Duration = Duration::from_secs(100);
+
 /// What a program on a node printed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ran {
@@ -117,6 +120,14 @@ pub trait Access: Send + Sync {
     /// The file in which a unit of that node logs, where it is no systemd unit: `containerd`, `kubelet`.
     fn log(&self, _unit: &str) -> Option<&str> {
         None
+    }
+
+    /// Restarts a unit, such as `containerd`. Running containers go on.
+    ///
+    /// # Errors
+    /// When the node can't be reached. What the restart printed is in the result.
+    async fn restart(&self, unit: &str) -> Result<Ran, AccessError> {
+        self.run("systemctl", &["restart", "--", unit], None, RESTART).await
     }
 
     /// Where containerd listens on that node, if the way there knows it.
