@@ -167,6 +167,11 @@ impl Evidence {
         Self { target_minor, items: items.into_iter().map(change).collect(), read: OnceLock::new() }
     }
 
+    /// All items, for who wants to keep them.
+    pub fn into_items(self) -> Vec<Item> {
+        self.items
+    }
+
     /// All items.
     pub fn items(&self) -> &[Item] {
         &self.items

@@ -5,6 +5,7 @@
 mod cli;
 mod client;
 mod commands;
+mod nodes;
 mod output;
 mod process;
 

@@ -39,10 +39,12 @@ pub enum Scope {
     Cluster,
     /// One pod and what it depends on: namespace and name.
     Pod(String, String),
-    /// Nodes, their pods and events; with these names, or all.
-    Nodes,
+    /// Nodes, their pods and events: the one of this name, or all.
+    Nodes(Option<String>),
     /// Everything, and what Helm installed.
     Upgrade,
+    /// Only whether the API answers.
+    Version,
 }
 
 /// What the API tells.
@@ -89,6 +91,9 @@ pub async fn collect(client: &Client, server: &str, scope: &Scope) -> Seen {
     };
     let version = version["gitVersion"].as_str().unwrap_or("unknown").to_owned();
     let mut items = vec![said("kubectl version", format!("Server Version: {version}"))];
+    if *scope == Scope::Version {
+        return Seen { items, nodes: Vec::new(), reached: true };
+    }
     let served = match served(client).await {
         Ok(served) => served,
         Err(error) => {
@@ -112,11 +117,13 @@ fn wants(scope: &Scope, listed: &Listed) -> bool {
     match scope {
         Scope::Cluster | Scope::Upgrade => true,
         Scope::Pod(..) => listed.of_pods,
-        Scope::Nodes => matches!(listed.kind, "Node" | "Pod" | "Event"),
+        Scope::Version => false,
+        Scope::Nodes(_) => matches!(listed.kind, "Node" | "Pod" | "Event"),
     }
 }
 
-fn unreachable(error: &Error, server: &str) -> Seen {
+/// What is told of an API that can't be asked.
+pub fn unreachable(error: &Error, server: &str) -> Seen {
     let words = words::kubectl(error, server);
     let why = unavailable(&format!("API server {server}"), words.clone());
     Seen { items: vec![said("kubectl version", words), why], ..Seen::default() }
@@ -205,6 +212,8 @@ fn selector(scope: &Scope, listed: &Listed) -> String {
     let fields = match (scope, listed.kind) {
         (Scope::Pod(_, name), "Pod") => format!("metadata.name={name}"),
         (Scope::Pod(_, name), "Event") => format!("involvedObject.name={name}"),
+        (Scope::Nodes(Some(name)), "Node") => format!("metadata.name={name}"),
+        (Scope::Nodes(Some(name)), "Pod") => format!("spec.nodeName={name}"),
         _ => listed.selector.to_owned(),
     };
     if fields.is_empty() {

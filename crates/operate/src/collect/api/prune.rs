@@ -9,7 +9,7 @@ const KUBEADM: [&str; 2] = ["kubeadm-config", "kubelet-config"];
 
 /// Any object.
 pub(super) fn plain(object: &mut Value) {
-    let Some(metadata) = object["metadata"].as_object_mut() else { return };
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     metadata.remove("managedFields");
     metadata.remove("selfLink");
     let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) else { return };
@@ -22,10 +22,14 @@ pub(super) fn plain(object: &mut Value) {
 
 pub(super) fn pod(pod: &mut Value) {
     plain(pod);
-    pod_spec(&mut pod["spec"]);
+    if let Some(spec) = pod.get_mut("spec") {
+        pod_spec(spec);
+    }
     for list in ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"] {
-        for status in pod["status"][list].as_array_mut().into_iter().flatten() {
-            remove(status, &["volumeMounts", "user", "allocatedResources", "resources", "containerID"]);
+        if let Some(status) = pod.get_mut("status") {
+            for status in items(status, list) {
+                remove(status, &["volumeMounts", "user", "allocatedResources", "resources", "containerID"]);
+            }
         }
     }
 }
@@ -33,15 +37,15 @@ pub(super) fn pod(pod: &mut Value) {
 /// Without the volume of the service account's token, which every pod has, and without secrets in variables.
 fn pod_spec(spec: &mut Value) {
     let is_token = |name: &Value| name.as_str().is_some_and(|name| name.starts_with("kube-api-access-"));
-    if let Some(volumes) = spec["volumes"].as_array_mut() {
+    if let Some(volumes) = spec.get_mut("volumes").and_then(Value::as_array_mut) {
         volumes.retain(|volume| !is_token(&volume["name"]));
     }
     for list in ["containers", "initContainers", "ephemeralContainers"] {
-        for container in spec[list].as_array_mut().into_iter().flatten() {
-            if let Some(mounts) = container["volumeMounts"].as_array_mut() {
+        for container in items(spec, list) {
+            if let Some(mounts) = container.get_mut("volumeMounts").and_then(Value::as_array_mut) {
                 mounts.retain(|mount| !is_token(&mount["name"]));
             }
-            for variable in container["env"].as_array_mut().into_iter().flatten() {
+            for variable in items(container, "env") {
                 let secret = variable["name"].as_str().is_some_and(doctor::redact::is_secret_name);
                 if secret && variable["value"].is_string() {
                     variable["value"] = "REDACTED".into();
@@ -50,16 +54,19 @@ fn pod_spec(spec: &mut Value) {
             remove(container, &["terminationMessagePath", "terminationMessagePolicy"]);
         }
     }
-    // Reading a field of a `Value` makes none, but writing through an index does: take the empty ones away again.
-    if let Some(fields) = spec.as_object_mut() {
-        fields.retain(|_, value| !value.is_null());
-    }
+}
+
+/// Items of a list that may not be there. (Indexing a mutable `Value` would make it.)
+fn items<'a>(value: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Value> {
+    value.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
 /// The images of a node are many; pods tell which are used.
 pub(super) fn node(node: &mut Value) {
     plain(node);
-    remove(&mut node["status"], &["images", "volumesAttached", "volumesInUse"]);
+    if let Some(status) = node.get_mut("status") {
+        remove(status, &["images", "volumesAttached", "volumesInUse"]);
+    }
 }
 
 pub(super) fn event(event: &mut Value) {
@@ -113,16 +120,19 @@ fn blank(object: &mut Value, fields: &[&str]) {
 /// The template of a ReplicaSet is its Deployment's.
 pub(super) fn replica_set(set: &mut Value) {
     plain(set);
-    if set["metadata"]["ownerReferences"].is_array() {
-        remove(&mut set["spec"], &["template"]);
+    let owned = set["metadata"]["ownerReferences"].is_array();
+    if let Some(spec) = set.get_mut("spec").filter(|_| owned) {
+        remove(spec, &["template"]);
     }
 }
 
 /// Versions of a custom kind, without their schemas.
 pub(super) fn definition(definition: &mut Value) {
     plain(definition);
-    for version in definition["spec"]["versions"].as_array_mut().into_iter().flatten() {
-        remove(version, &["schema", "additionalPrinterColumns", "selectableFields"]);
+    if let Some(spec) = definition.get_mut("spec") {
+        for version in items(spec, "versions") {
+            remove(version, &["schema", "additionalPrinterColumns", "selectableFields"]);
+        }
     }
 }
 

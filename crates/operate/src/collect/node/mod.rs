@@ -52,6 +52,12 @@ pub async fn collect(access: &dyn Access) -> Vec<Item> {
     items
 }
 
+/// What `kubeadm init` and `join` look at besides.
+pub async fn preflight(access: &dyn Access) -> Vec<Item> {
+    let questions = sources::preflight();
+    answered(access, &questions).await.unwrap_or_else(|error| vec![unreached(access.node(), &error)])
+}
+
 /// Asks questions in one round; what was answered.
 async fn answered(access: &dyn Access, questions: &[Question]) -> Result<Vec<Item>, AccessError> {
     let commands: Vec<String> = questions.iter().map(|question| question.command.clone()).collect();

@@ -179,6 +179,18 @@ pub(super) fn machine() -> Vec<Question> {
     questions
 }
 
+/// What matters before a machine becomes a node.
+pub(super) fn preflight() -> Vec<Question> {
+    let commands = ["which -a crictl", "ss -ltnp", "ls /etc/kubernetes/manifests", "ls /var/lib/etcd", "hostname", "id -u"];
+    let mut questions: Vec<Question> = commands.into_iter().map(|command| Question::command(command).if_it_succeeds()).collect();
+    for program in ["conntrack", "iptables", "mount", "nsenter", "ethtool", "socat", "tc"] {
+        let mut question = Question::command(format!("command -v {program}"));
+        question.command = format!("command -v {program}");
+        questions.push(question);
+    }
+    questions
+}
+
 /// The last lines of a unit's log of this boot; of one that runs, the last hour's.
 pub(super) fn journal(unit: &str, kind: ItemKind, file: Option<&str>) -> Question {
     if let Some(file) = file {
