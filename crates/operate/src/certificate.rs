@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn a_certificate_tells_its_names_and_dates() {
-        let mut parameters = rcgen::CertificateParams::new(["api.example.org".to_owned(), "10.0.0.1".to_owned()]).unwrap();
+        let mut parameters =
+            rcgen::CertificateParams::new(["api.example.org".to_owned(), "10.0.0.1".to_owned()]).unwrap();
         parameters.not_before = rcgen::date_time_ymd(2024, 4, 7);
         parameters.not_after = rcgen::date_time_ymd(2025, 4, 7);
         parameters.distinguished_name.push(rcgen::DnType::CommonName, "kubernetes-admin");

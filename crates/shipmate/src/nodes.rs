@@ -97,7 +97,8 @@ impl Access for SandboxNode {
     ) -> Result<Ran, AccessError> {
         let failed = |source| AccessError::Run { node: self.name.clone(), program: program.to_owned(), source };
         let namespaces = self.node.namespaces().map_err(|error| self.unreachable(error.chain()))?;
-        let stopped = || self.unreachable(format!("it does not run: `shipmate start --name {}` starts it", self.cluster));
+        let stopped =
+            || self.unreachable(format!("it does not run: `shipmate start --name {}` starts it", self.cluster));
         let namespaces = namespaces.ok_or_else(stopped)?;
         let mut command = Command::new(program);
         command.args(arguments).env("LC_ALL", "C").env("CONTAINERD_NAMESPACE", cri::NAMESPACE).process_group(0);

@@ -83,9 +83,7 @@ impl Choice {
         if !kubeconfig.contexts.iter().any(|one| one.name == context) {
             return Err(NotChosen(match self.context {
                 Some(_) => format!("error: context \"{context}\" does not exist"),
-                None => format!(
-                    "Error in configuration: context was not found for specified context: {context}"
-                ),
+                None => format!("Error in configuration: context was not found for specified context: {context}"),
             }));
         }
         let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
@@ -95,9 +93,10 @@ impl Choice {
                 config.default_retry = false;
                 Ok(Chosen { context, config })
             }
-            Err(kube::config::KubeconfigError::LoadClusterOfContext(_) | kube::config::KubeconfigError::MissingClusterUrl) => {
-                Err(nothing_chosen())
-            }
+            Err(
+                kube::config::KubeconfigError::LoadClusterOfContext(_)
+                | kube::config::KubeconfigError::MissingClusterUrl,
+            ) => Err(nothing_chosen()),
             Err(error) => Err(NotChosen(format!("error: {error}"))),
         }
     }
@@ -153,11 +152,8 @@ impl Choice {
     fn places(&self) -> String {
         let variable = self.variable.as_ref().map(|value| value.to_string_lossy().into_owned()).unwrap_or_default();
         let listing = self.home.as_ref().and_then(|home| std::fs::read_dir(home.join(".kube")).ok());
-        let mut names: Vec<String> = listing
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .collect();
+        let mut names: Vec<String> =
+            listing.into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         names.sort();
         let names = if names.is_empty() { String::new() } else { format!("{}\n", names.join("  ")) };
         format!("{variable}\n{names}")

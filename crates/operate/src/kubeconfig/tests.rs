@@ -32,8 +32,10 @@ impl Place {
     fn choice(&self, variable: Option<&str>) -> Choice {
         let home = self.directory.path().to_owned();
         let variable = variable.map(|names| {
-            std::env::join_paths(names.split(',').map(|name| if name.is_empty() { PathBuf::new() } else { home.join(name) }))
-                .unwrap()
+            std::env::join_paths(
+                names.split(',').map(|name| if name.is_empty() { PathBuf::new() } else { home.join(name) }),
+            )
+            .unwrap()
         });
         Choice { home: Some(home), variable, path: Some("/nowhere".into()), ..Choice::default() }
     }
@@ -72,14 +74,21 @@ async fn evidence_holds_dates_and_no_token() {
     let text: String = items.iter().map(|item| format!("{}\n{}\n", item.origin.0, item.text)).collect();
     let payload = TOKEN.split('.').nth(1).unwrap();
     assert!(!text.contains(payload) && !text.contains("ada"), "{text}");
-    for needed in ["config  prod.yaml", "prod.yml:", "\"exp\":1725726103", "payload of users[0].user.token of ~/.kube/config", "UTC"] {
+    for needed in [
+        "config  prod.yaml",
+        "prod.yml:",
+        "\"exp\":1725726103",
+        "payload of users[0].user.token of ~/.kube/config",
+        "UTC",
+    ] {
         assert!(text.contains(needed), "{needed} is not in\n{text}");
     }
 }
 
 #[tokio::test]
 async fn a_plugin_that_is_not_there_is_told() {
-    let text = kubeconfig("here").replace(&format!("token: {TOKEN}"), "exec: {apiVersion: client.authentication.k8s.io/v1, command: aws}");
+    let text = kubeconfig("here")
+        .replace(&format!("token: {TOKEN}"), "exec: {apiVersion: client.authentication.k8s.io/v1, command: aws}");
     let place = Place::new(&[(".kube/config", &text)]);
     let told = place.choice(None).evidence();
     assert!(told.iter().any(|item| item.text.contains("exec: executable aws not found")), "{told:?}");

@@ -78,7 +78,9 @@ fn objects(manifest: &str, namespace: &str) -> String {
             let indent = |line: &str| line.len() - line.trim_start().len();
             let first = lines.clone().find(|line| !line.trim().is_empty()).map(indent).unwrap_or_default();
             let mut found = lines.filter(|line| indent(line) == first);
-            found.find_map(|line| Some(line.trim().strip_prefix(key)?.strip_prefix(':')?.trim().trim_matches(['"', '\'']).to_owned()))
+            found.find_map(|line| {
+                Some(line.trim().strip_prefix(key)?.strip_prefix(':')?.trim().trim_matches(['"', '\'']).to_owned())
+            })
         };
         let namespace = within("namespace").unwrap_or_else(|| namespace.to_owned());
         let name = within("name").unwrap_or_default();

@@ -93,7 +93,11 @@ pub(super) const ALL: &[Listed] = &[
         ..grouped("autoscaling", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
     },
     Listed { versions: &["v1", "v1beta1"], ..grouped("networking.k8s.io", "ingresses", "Ingress") },
-    Listed { versions: &["v1", "v1beta1"], namespaced: false, ..grouped("networking.k8s.io", "ingressclasses", "IngressClass") },
+    Listed {
+        versions: &["v1", "v1beta1"],
+        namespaced: false,
+        ..grouped("networking.k8s.io", "ingressclasses", "IngressClass")
+    },
     Listed {
         namespaced: false,
         prune: prune::definition,

@@ -138,7 +138,8 @@ async fn get(client: &Client, path: &str) -> Result<Value, Error> {
     let request = http::Request::get(path).header(http::header::ACCEPT, "application/json").body(Vec::new());
     let request = request.map_err(Error::HttpError)?;
     let text = tokio::time::timeout(ANSWER, client.request_text(request)).await;
-    let text = text.map_err(|elapsed| Error::Service(Box::new(std::io::Error::new(std::io::ErrorKind::TimedOut, elapsed))))??;
+    let text =
+        text.map_err(|elapsed| Error::Service(Box::new(std::io::Error::new(std::io::ErrorKind::TimedOut, elapsed))))??;
     serde_json::from_str(&text).map_err(Error::SerdeError)
 }
 
@@ -229,7 +230,8 @@ impl Kept {
             "Pod" => drop(self.uids.insert(text(&object["metadata"]["uid"]))),
             "Node" => {
                 let addresses = object["status"]["addresses"].as_array().into_iter().flatten();
-                let address = addresses.filter(|one| one["type"] == "InternalIP").map(|one| text(&one["address"])).next();
+                let address =
+                    addresses.filter(|one| one["type"] == "InternalIP").map(|one| text(&one["address"])).next();
                 self.nodes.push(Node { name: text(&object["metadata"]["name"]), address });
             }
             "Secret" if self.beside.len() < PULL_SECRETS => self.beside.extend(registries(&object)),

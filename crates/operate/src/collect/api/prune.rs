@@ -199,7 +199,10 @@ mod tests {
         });
         pod(&mut object);
         let text = object.to_string();
-        assert!(!text.contains("x1y2") && !text.contains("kube-api-access") && !text.contains("containerd://"), "{text}");
+        assert!(
+            !text.contains("x1y2") && !text.contains("kube-api-access") && !text.contains("containerd://"),
+            "{text}"
+        );
         assert!(text.contains("fast") && text.contains(r#"{"name":"data"}"#) && !text.contains("null"), "{text}");
     }
 }

@@ -77,7 +77,8 @@ fn names(words: &str) -> Option<String> {
         Regex::new(r#"(?:DnsName\("([^"]+)"\)|IpAddress\(([^)]+)\))"#).expect("the pattern is a constant and tested")
     });
     let (_, valid) = words.split_once("only valid for")?;
-    let names: Vec<&str> = NAME.captures_iter(valid).filter_map(|found| Some(found.get(1).or(found.get(2))?.as_str())).collect();
+    let names: Vec<&str> =
+        NAME.captures_iter(valid).filter_map(|found| Some(found.get(1).or(found.get(2))?.as_str())).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
@@ -110,8 +111,14 @@ mod tests {
                 r#"certificate not valid for name "x"; certificate is only valid for DnsName("kubernetes") or IpAddress(10.96.0.1)"#,
                 "certificate is valid for kubernetes, 10.96.0.1, not api.example.org",
             ),
-            ("dns error: failed to lookup address information: Name or service not known", "lookup api.example.org: no such host"),
-            ("tcp connect error: No route to host (os error 113)", "dial tcp api.example.org:6443: connect: no route to host"),
+            (
+                "dns error: failed to lookup address information: Name or service not known",
+                "lookup api.example.org: no such host",
+            ),
+            (
+                "tcp connect error: No route to host (os error 113)",
+                "dial tcp api.example.org:6443: connect: no route to host",
+            ),
             ("operation timed out", "i/o timeout"),
         ];
         for (words, expected) in told {

@@ -70,7 +70,8 @@ impl Layout {
                 value.map(|found| found.value).filter(|path| path.starts_with('/'))
             };
             self.root = absolute(config.string(&["root"])).or(self.root.take());
-            self.conf_dir = absolute(config.cri_string(&RUNTIME_PLUGINS, &["cni", "conf_dir"])).or(self.conf_dir.take());
+            self.conf_dir =
+                absolute(config.cri_string(&RUNTIME_PLUGINS, &["cni", "conf_dir"])).or(self.conf_dir.take());
             self.bin_dir = absolute(config.cri_string(&RUNTIME_PLUGINS, &["cni", "bin_dir"])).or(self.bin_dir.take());
             self.socket = absolute(config.string(&["grpc", "address"])).or(self.socket.take());
         }
@@ -208,7 +209,13 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = |name: &str| place.path().join(name).display().to_string();
         for (name, text) in [
-            ("conf.d/10-registry.toml", format!("version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"{}\"\n", path("certs.d"))),
+            (
+                "conf.d/10-registry.toml",
+                format!(
+                    "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"{}\"\n",
+                    path("certs.d")
+                ),
+            ),
             ("certs.d/docker.io/hosts.toml", "server = \"https://docker.io\"\n".to_owned()),
             ("net/10-pod.conflist", "{}\n".to_owned()),
         ] {

@@ -43,11 +43,7 @@ async fn spoken(node: &str, socket: &str, runtime: &Runtime, version: &str) -> V
         timeout(ANSWER, runtime.list_images()),
     );
     let item = |kind, command: &str, text| Item { kind, origin: Origin::command(node, command), text };
-    let mut items = vec![item(
-        ItemKind::CtrOutput,
-        "ctr version",
-        format!("Server:\n  Version:  {version}\n"),
-    )];
+    let mut items = vec![item(ItemKind::CtrOutput, "ctr version", format!("Server:\n  Version:  {version}\n"))];
     match plugins {
         Ok(Ok(plugins)) => {
             items.push(item(ItemKind::CtrOutput, "ctr plugins ls", table(&plugins)));

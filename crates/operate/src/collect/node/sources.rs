@@ -165,7 +165,8 @@ pub(super) fn machine() -> Vec<Question> {
         "/var/lib/kubelet/pki/kubelet-client-current.pem",
         "/var/lib/kubelet/pki/kubelet.crt",
     ];
-    let mut questions: Vec<Question> = commands.into_iter().map(|command| Question::command(command).if_it_succeeds()).collect();
+    let mut questions: Vec<Question> =
+        commands.into_iter().map(|command| Question::command(command).if_it_succeeds()).collect();
     questions.extend(systemd.into_iter().map(|command| Question::command(command).with_systemd()));
     questions.extend(files.into_iter().map(|path| Question::file(ItemKind::NodeFacts, path)));
     questions.extend(certificates.into_iter().map(Question::certificates));
@@ -181,8 +182,10 @@ pub(super) fn machine() -> Vec<Question> {
 
 /// What matters before a machine becomes a node.
 pub(super) fn preflight() -> Vec<Question> {
-    let commands = ["which -a crictl", "ss -ltnp", "ls /etc/kubernetes/manifests", "ls /var/lib/etcd", "hostname", "id -u"];
-    let mut questions: Vec<Question> = commands.into_iter().map(|command| Question::command(command).if_it_succeeds()).collect();
+    let commands =
+        ["which -a crictl", "ss -ltnp", "ls /etc/kubernetes/manifests", "ls /var/lib/etcd", "hostname", "id -u"];
+    let mut questions: Vec<Question> =
+        commands.into_iter().map(|command| Question::command(command).if_it_succeeds()).collect();
     for program in ["conntrack", "iptables", "mount", "nsenter", "ethtool", "socat", "tc"] {
         let mut question = Question::command(format!("command -v {program}"));
         question.command = format!("command -v {program}");

@@ -119,7 +119,9 @@ async fn cluster(reach: &Reach, choice: &Choice, scope: Scope) -> anyhow::Result
     if unseen > 0 && sandbox.is_none() {
         items.push(unavailable(
             "nodes",
-            format!("{unseen} nodes are known from the API only: add --ssh to look at their runtime, files and journals"),
+            format!(
+                "{unseen} nodes are known from the API only: add --ssh to look at their runtime, files and journals"
+            ),
         ));
     }
     if let Some(client) = client {

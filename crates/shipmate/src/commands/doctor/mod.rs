@@ -87,7 +87,10 @@ fn verdict(evidence: &Evidence, report: &Report) -> anyhow::Result<ExitCode> {
     if report.findings.iter().any(|finding| finding.severity < Severity::Note) {
         return Ok(ExitCode::FAILURE);
     }
-    let silent = evidence.items().iter().find(|item| item.kind == ItemKind::Unavailable && item.origin.0.starts_with("API server"));
+    let silent = evidence
+        .items()
+        .iter()
+        .find(|item| item.kind == ItemKind::Unavailable && item.origin.0.starts_with("API server"));
     if let Some(silent) = silent {
         bail!("the cluster could not be looked at: {}: {}", silent.origin.0, silent.text.trim());
     }
