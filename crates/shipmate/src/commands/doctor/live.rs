@@ -32,6 +32,8 @@ pub(super) async fn collect(arguments: &Doctor) -> anyhow::Result<Seen> {
             let Seen { evidence, ground } = cluster(&arguments.reach, &choice, Scope::Upgrade).await?;
             let mut items = evidence.into_items();
             items.extend(super::given::manifest_items(&upgrade.paths)?);
+            let origin = Origin(format!("shipmate doctor upgrade --to 1.{}", upgrade.to));
+            items.push(Item { kind: ItemKind::NodeFacts, origin, text: format!("target: 1.{}\n", upgrade.to) });
             Ok(Seen { evidence: Evidence::new(items).for_minor(upgrade.to), ground })
         }
         Some(Subject::Preflight) => Ok(preflight().await),
