@@ -173,3 +173,24 @@ fn said(words: String) -> Item {
 fn unavailable(origin: &str, why: String) -> Item {
     Item { kind: ItemKind::Unavailable, origin: Origin(origin.to_owned()), text: why }
 }
+
+/// The ways onto these nodes, and to the API if `objects` are to be changed. For undoing what was done there.
+pub(super) async fn ground(arguments: &Doctor, nodes: Vec<String>, objects: bool) -> anyhow::Result<Ground> {
+    let mut ground = Ground::here();
+    if nodes.is_empty() && !objects {
+        return Ok(ground);
+    }
+    let choice = Choice::from_environment(arguments.reach.kubeconfig.clone(), arguments.reach.context.clone());
+    let chosen = choice.choose().await?;
+    if objects {
+        ground = ground.with_client(kube::Client::try_from(chosen.config.clone())?);
+    }
+    let ways = match nodes::sandbox_of(&chosen) {
+        Some(cluster) => nodes::of_sandbox(&cluster),
+        None => {
+            let named = nodes.iter().map(|name| api::Node { name: name.clone(), address: None });
+            nodes::of_cluster(&arguments.reach, &named.collect::<Vec<_>>()).await
+        }
+    };
+    Ok(with_nodes(ground, ways.into_iter().filter(|way| nodes.iter().any(|name| name == way.node())).collect()))
+}
