@@ -1,6 +1,8 @@
 //! Upgrades (`SM08xx`): what works today and would not with the version that is aimed at.
 
 rules! {
+    removed_api_applied,
+    removed_api_in_release,
     cri_v1_missing,
     containerd_too_old_for_target,
     cgroup_v1_refused,
