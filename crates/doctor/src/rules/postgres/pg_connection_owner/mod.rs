@@ -28,8 +28,11 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
     let read = evidence.read();
     let remote = |backend: &&Backend| backend.client.is_some() && backend.client_port.is_some();
     let backends: Vec<&Backend> = read.postgres.backends.iter().filter(remote).collect();
+    if backends.is_empty() {
+        return;
+    }
     let network = cluster::network(evidence);
-    if backends.is_empty() || (network.pods.is_empty() && network.flows.is_empty()) {
+    if network.pods.is_empty() && network.flows.is_empty() {
         return;
     }
     let mut answer = Answer::default();
