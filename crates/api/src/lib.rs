@@ -3,6 +3,7 @@
 //! Everything here is pure: no async, no IO, no clock, no logging, and no concrete kind is named.
 //! Readers get a [`View`]; whoever wants a change writes it into a [`Plan`].
 
+pub mod age;
 pub mod field;
 pub mod kind;
 pub mod names;
@@ -15,6 +16,7 @@ pub mod selector;
 pub mod status;
 pub mod view;
 
+pub use age::human_duration;
 pub use field::{FieldErrors, Path};
 pub use kind::{Catalogue, Column, ColumnType, GroupKind, Kind, KindDef, KindId, Row, Rules, ScalePaths};
 pub use object::{Header, Key, LogEntry, LogType, Object, OwnerRef, Revision};

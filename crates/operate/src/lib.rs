@@ -4,3 +4,6 @@
 //! faults: that is the doctor's.
 
 pub mod access;
+pub mod change;
+pub mod registry;
+pub mod seed;

@@ -275,6 +275,19 @@ impl Sandbox {
         })
     }
 
+    /// Restarts the containerd of a node that runs.
+    ///
+    /// # Errors
+    /// When there is no such node, it does not run, or its containerd does not serve the CRI afterwards.
+    pub fn restart_containerd(&self, node: &str) -> Result<()> {
+        let nodes = self.cluster.nodes();
+        let missing = || Error::refused(format!("there is no node {node}: `kubectl get nodes` lists them"));
+        let node = nodes.iter().find(|found| found.config().name.as_str() == node).ok_or_else(missing)?;
+        let stopped = || Error::refused(format!("node {} does not run", node.config().name));
+        let namespaces = node.namespaces()?.ok_or_else(stopped)?;
+        node.restart_containerd(&namespaces, &preflight::real(&self.home)?)
+    }
+
     /// Ends every process and takes the network down; objects, images and logs
     /// stay. Containers have `grace` to end by themselves.
     pub fn stop(&self, grace: Duration) -> Result<()> {

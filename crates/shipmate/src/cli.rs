@@ -1,5 +1,8 @@
 //! What can be typed: commands, their options and their help.
 
+pub(crate) mod doctor;
+pub(crate) mod reach;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -51,6 +54,8 @@ pub(crate) enum Command {
     Start(Start),
     /// Stop a cluster; its objects and data are kept
     Stop(Which),
+    /// Restart a node's containerd, after a change of its configuration
+    Restart(Restart),
     /// Delete a cluster and everything that it made
     Delete(Delete),
     /// Show what runs
@@ -64,6 +69,10 @@ pub(crate) enum Command {
     /// Load, list and remove images on the nodes
     #[command(subcommand)]
     Image(Image),
+    /// Find what is wrong, where, and how it is mended
+    Doctor(Box<doctor::Doctor>),
+    /// Explain a code that `doctor` printed
+    Explain(doctor::Explain),
     /// Run kubectl on the cluster
     Kubectl(Kubectl),
     /// Open a shell, or run a command, on a node
@@ -89,6 +98,15 @@ pub(crate) struct Start {
     /// Deploy the sample web application.
     #[arg(long)]
     pub(crate) sample: bool,
+}
+
+/// Arguments of `restart`.
+#[derive(Args)]
+pub(crate) struct Restart {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// The node.
+    pub(crate) node: String,
 }
 
 /// Arguments of `delete`.

@@ -71,13 +71,13 @@ fn klog(text: &str) -> Option<Line> {
 }
 
 /// `time="…" level=error msg="…" error="…"`.
-fn logfmt(text: &str) -> Option<Line> {
-    let start = text.find("level=")?;
-    let start = text[..start].find("time=").unwrap_or(start);
-    if start > 0 && !text[..start].ends_with(' ') {
+fn logfmt(whole: &str) -> Option<Line> {
+    let start = whole.find("level=")?;
+    let start = whole[..start].find("time=").unwrap_or(start);
+    if start > 0 && !whole[..start].ends_with(' ') {
         return None;
     }
-    let mut fields = pairs(&text[start..]);
+    let mut fields = pairs(&whole[start..]);
     let mut take = |key: &str| {
         let at = fields.iter().position(|(found, _)| found == key)?;
         Some(fields.remove(at).1)
@@ -93,7 +93,14 @@ fn logfmt(text: &str) -> Option<Line> {
         Some((_, error)) => format!("{message}: {error}"),
         None => message,
     };
+    // Words of whoever called the program and quotes its output.
+    let text = format!("{}{text}", text_before(&whole[..start]));
     Some(Line { level, time, text, fields })
+}
+
+fn text_before(head: &str) -> String {
+    let head = head.trim();
+    if head.is_empty() { String::new() } else { format!("{} ", unquoted(head)) }
 }
 
 /// The first quoted string, unquoted, and what follows it.

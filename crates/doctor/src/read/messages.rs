@@ -1,11 +1,9 @@
 //! What programs said: events, journals, tools. One form for all, so that a rule need not know who complained.
 
-use serde_json::Value;
-
+use super::events::{self, Ready};
 use super::log::{self, Level};
 use super::objects::Found;
 use super::pods::Pod;
-use super::table;
 use crate::evidence::{Item, ItemKind};
 use crate::text::unquoted;
 
@@ -83,11 +81,16 @@ impl Message {
 
 pub(crate) fn read(items: &[Item], objects: &[Found], pods: &[Pod]) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
+    let ready: Ready<'_> = pods
+        .iter()
+        .filter(|pod| pod.ready == Some(true))
+        .map(|pod| (pod.namespace.as_str(), pod.name.as_str()))
+        .collect();
     for (number, item) in items.iter().enumerate() {
         let from = messages.len();
         match item.kind {
             ItemKind::Objects | ItemKind::Pods | ItemKind::PodStatus => {
-                messages.extend(objects.iter().filter(|found| found.item == number).filter_map(of_event));
+                messages.extend(events::of_objects(number, objects))
             }
             ItemKind::ContainerdConfig | ItemKind::HostsToml | ItemKind::Manifest | ItemKind::Kubeconfig => {}
             ItemKind::Unavailable => {}
@@ -101,7 +104,10 @@ pub(crate) fn read(items: &[Item], objects: &[Found], pods: &[Pod]) -> Vec<Messa
                 message.node = pod.node.clone();
             }
         }
-        settle(&mut messages[from..], pods);
+        if item.kind == ItemKind::ContainerdLog {
+            restarted(&mut messages[from..]);
+        }
+        events::settle(&mut messages[from..], &ready);
     }
     messages.extend(pods.iter().flat_map(of_status));
     for (number, message) in messages.iter_mut().enumerate() {
@@ -110,7 +116,7 @@ pub(crate) fn read(items: &[Item], objects: &[Found], pods: &[Pod]) -> Vec<Messa
     messages
 }
 
-fn blank(item: usize, line: u32, speaker: Speaker, level: Level, text: &str) -> Message {
+pub(super) fn blank(item: usize, line: u32, speaker: Speaker, level: Level, text: &str) -> Message {
     Message {
         number: 0,
         item,
@@ -129,7 +135,7 @@ fn blank(item: usize, line: u32, speaker: Speaker, level: Level, text: &str) -> 
 
 /// Events in tables, lines of logs, and whatever else tools print.
 fn of_lines(number: usize, item: &Item) -> Vec<Message> {
-    let mut messages = event_rows(number, &item.text);
+    let mut messages = events::rows(number, &item.text);
     let rows: Vec<u32> = messages.iter().map(|message| message.line).collect();
     let before_events = item.kind == ItemKind::PodEvents;
     let speaker = speaker_of(item);
@@ -143,7 +149,7 @@ fn of_lines(number: usize, item: &Item) -> Vec<Message> {
         let speaker = match program {
             "kubelet" => Speaker::Kubelet,
             "containerd" => Speaker::Containerd,
-            _ => first_word(rest).unwrap_or(speaker),
+            _ => first_word(item.kind, rest).unwrap_or(speaker),
         };
         let mut message = match log::line(rest) {
             Some(read) => {
@@ -184,20 +190,23 @@ fn speaker_of(item: &Item) -> Speaker {
     }
 }
 
-/// Tools that begin their complaints with their name.
-fn first_word(line: &str) -> Option<Speaker> {
+/// Tools that begin their complaints with their name or in their own way.
+fn first_word(kind: ItemKind, line: &str) -> Option<Speaker> {
+    const CRICTL: [&str; 5] =
+        ["runtime service", "service connection", "runtime connect", "connect endpoint", "status of runtime"];
     if line.starts_with("ctr: ") {
         return Some(Speaker::Ctr);
     }
-    if line.starts_with("FATA[") {
-        return Some(Speaker::Nerdctl);
+    if line.starts_with("FATA[") || line.starts_with("ERRO[") {
+        let crictl = kind == ItemKind::CrictlOutput || CRICTL.iter().any(|words| line.contains(words));
+        return Some(if crictl { Speaker::Crictl } else { Speaker::Nerdctl });
     }
     None
 }
 
 /// Facts are quiet unless they are an error's words; what a tool prints is loud where it says so.
 fn loudness(kind: ItemKind, line: &str) -> Level {
-    const LOUD: [&str; 12] = [
+    const LOUD: [&str; 16] = [
         "error",
         "fail",
         "fatal",
@@ -205,19 +214,30 @@ fn loudness(kind: ItemKind, line: &str) -> Level {
         "refused",
         "unable",
         "cannot",
+        "can't",
         "couldn't",
         "not found",
+        "no such file",
+        "not ready",
         "invalid",
         "forbidden",
         "timeout",
+        "unknown ",
     ];
     let lower = line.to_lowercase();
     let line = lower.trim_start();
-    if line.starts_with("warning") || line.starts_with("w0") {
+    if line.starts_with("warn") || line.starts_with("w0") || line.starts_with("[warn") {
         return Level::Warning;
     }
-    if LOUD.iter().any(|word| line.contains(word)) || line.starts_with("sorry") {
+    if line.starts_with("debu[") || line.starts_with("info[") {
+        return Level::Quiet;
+    }
+    if LOUD.iter().any(|word| line.contains(word)) || line.starts_with("sorry") || line.starts_with("fata[") {
         return Level::Error;
+    }
+    let condition = line.strip_prefix("ready ").map(str::trim_start);
+    if condition.is_some_and(|rest| rest.starts_with("false ") || rest.starts_with("unknown ")) {
+        return Level::Warning;
     }
     match kind {
         ItemKind::Text => Level::Warning,
@@ -225,56 +245,12 @@ fn loudness(kind: ItemKind, line: &str) -> Level {
     }
 }
 
-/// Rows of `Type Reason Age From Message` and of `LAST SEEN TYPE REASON OBJECT MESSAGE`.
-fn event_rows(number: usize, text: &str) -> Vec<Message> {
-    let mut messages = Vec::new();
-    for row in table::columns(text, "Type ") {
-        if row.get("Reason").is_empty() {
-            continue;
-        }
-        let mut message = blank(number, row.line, Speaker::Event, level(row.first()), &unquoted(row.get("Message")));
-        row.get("Reason").clone_into(&mut message.reason);
-        message.age = table::age(row.get("Age"));
-        messages.push(message);
+/// What failed at an earlier start of containerd no longer counts.
+fn restarted(messages: &mut [Message]) {
+    let last = messages.iter().rposition(|message| message.text.starts_with("starting containerd")).unwrap_or(0);
+    for message in &mut messages[..last] {
+        message.over = message.text.contains("failed to load");
     }
-    for row in table::columns(text, "LAST SEEN").into_iter().chain(table::columns(text, "NAMESPACE ")) {
-        if row.get("REASON").is_empty() {
-            continue;
-        }
-        let mut message =
-            blank(number, row.line, Speaker::Event, level(row.get("TYPE")), &unquoted(row.get("MESSAGE")));
-        row.get("REASON").clone_into(&mut message.reason);
-        message.age = table::age(row.get("LAST SEEN"));
-        if let Some(name) = row.get("OBJECT").strip_prefix("pod/") {
-            message.pod = (row.get("NAMESPACE").to_owned(), name.to_owned());
-        }
-        messages.push(message);
-    }
-    messages
-}
-
-fn level(word: &str) -> Level {
-    if word == "Warning" { Level::Warning } else { Level::Quiet }
-}
-
-/// An Event object.
-fn of_event(found: &Found) -> Option<Message> {
-    if found.kind() != "Event" {
-        return None;
-    }
-    let event = &found.object;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let words = event["message"].as_str().or_else(|| event["note"].as_str()).unwrap_or_default();
-    let mut message = blank(found.item, 1, Speaker::Event, level(&text(&event["type"])), words);
-    message.reason = text(&event["reason"]);
-    message.node = text(&event["source"]["host"]);
-    let subject = if event["involvedObject"].is_object() { &event["involvedObject"] } else { &event["regarding"] };
-    match subject["kind"].as_str() {
-        Some("Pod") => message.pod = (text(&subject["namespace"]), text(&subject["name"])),
-        Some("Node") => message.node = text(&subject["name"]),
-        _ => {}
-    }
-    Some(message)
 }
 
 /// What a pod's status says of its containers.
@@ -294,36 +270,6 @@ fn of_status(pod: &Pod) -> Vec<Message> {
         }
     }
     messages
-}
-
-/// Marks what is over: the pod is ready, or a later event shows that the step went well.
-fn settle(messages: &mut [Message], pods: &[Pod]) {
-    let good: Vec<(String, (String, String), u64)> = messages
-        .iter()
-        .filter(|message| message.speaker == Speaker::Event && message.level == Level::Quiet)
-        .filter_map(|message| Some((message.reason.clone(), message.pod.clone(), message.age?)))
-        .collect();
-    for message in messages.iter_mut().filter(|message| message.speaker == Speaker::Event) {
-        let ready = pods.iter().any(|pod| {
-            pod.ready == Some(true)
-                && !message.pod.1.is_empty()
-                && (&pod.namespace, &pod.name) == (&message.pod.0, &message.pod.1)
-        });
-        let cures: &[&str] = match message.reason.as_str() {
-            "FailedScheduling" => &["Scheduled"],
-            "FailedMount" | "FailedAttachVolume" | "FailedCreatePodSandBox" => {
-                &["Pulling", "Pulled", "Created", "Started"]
-            }
-            "Failed" | "ErrImagePull" | "ImagePullBackOff" | "FailedToRetrieveImagePullSecret" | "InspectFailed" => {
-                &["Pulled", "Started"]
-            }
-            _ => &[],
-        };
-        let cured = good.iter().any(|(reason, pod, age)| {
-            cures.contains(&reason.as_str()) && *pod == message.pod && message.age.is_some_and(|failed| *age < failed)
-        });
-        message.over = ready || cured;
-    }
 }
 
 #[cfg(test)]

@@ -4,15 +4,25 @@
 //! in it, so that a rule can point there.
 
 pub mod containerd;
+mod events;
+pub mod facts;
+pub mod listing;
 pub mod log;
 pub mod messages;
+pub mod nodes;
 pub mod objects;
+pub mod plugins;
 pub mod pods;
 pub mod table;
+pub mod times;
 pub mod toml;
+pub mod versions;
+pub mod yaml;
 
 pub use containerd::{ContainerdConfig, HostsToml};
+pub use facts::{Fact, Facts};
 pub use messages::{Message, Speaker};
+pub use plugins::{PluginStatus, Plugins};
 pub use pods::Pod;
 
 use crate::evidence::{Item, ItemKind};
@@ -30,6 +40,20 @@ pub struct Read {
     pub hosts: Vec<HostsToml>,
     /// Objects of the API.
     pub objects: Vec<objects::Found>,
+    /// Nodes, as the API shows them.
+    pub nodes: Vec<nodes::Node>,
+    /// What nodes say of themselves.
+    pub facts: Facts,
+    /// containerd's plugins.
+    pub plugins: Plugins,
+    /// Versions of programs.
+    pub versions: Vec<versions::Version>,
+}
+
+/// Whether two names may mean the same node: they are equal, one is not told, or one is the other without its domain.
+pub fn same_node(one: &str, other: &str) -> bool {
+    let within = |short: &str, long: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with('.'));
+    one.is_empty() || other.is_empty() || one == other || within(one, other) || within(other, one)
 }
 
 impl Read {
@@ -45,6 +69,10 @@ impl Read {
         }
         read.pods = pods::read(items, &read.objects);
         read.messages = messages::read(items, &read.objects, &read.pods);
+        read.nodes = nodes::read(items, &read.objects);
+        read.facts = Facts::of(items);
+        read.plugins = Plugins::of(items);
+        read.versions = versions::read(items, &read.objects);
         read
     }
 
@@ -56,6 +84,18 @@ impl Read {
     /// Failures that have all these words in them.
     pub fn failing<'a>(&'a self, words: &'a [&'a str]) -> impl Iterator<Item = &'a Message> {
         self.failures().filter(move |message| words.iter().all(|word| message.text.contains(word)))
+    }
+
+    /// The newest statement of a program's version on a node that the name fits.
+    pub fn version<'a>(&'a self, node: &'a str, program: &'a str) -> Option<&'a versions::Version> {
+        let mut all = self.versions.iter().filter(|one| one.program == program && same_node(&one.node, node));
+        all.next_back()
+    }
+
+    /// Whether a node is ready, if told.
+    pub fn ready(&self, node: &str) -> Option<bool> {
+        let known = self.nodes.iter().filter(|one| same_node(&one.name, node));
+        known.map(|one| one.ready).next()
     }
 
     /// The pod of that name.

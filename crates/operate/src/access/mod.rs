@@ -11,6 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use local::Local;
 pub use ssh::Ssh;
 
+/// How long a unit may take to restart: systemd gives up after 90 seconds.
+const RESTART: Duration = Duration::from_secs(100);
+
 /// What a program on a node printed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ran {
@@ -158,6 +161,14 @@ pub trait Access: Send + Sync {
     /// # Errors
     /// When the node can't be reached. Whether anybody listens shows when it is used.
     async fn socket(&self, path: &str) -> Result<Socket, AccessError>;
+
+    /// Restarts a unit, such as `containerd`. Running containers go on.
+    ///
+    /// # Errors
+    /// When the node can't be reached. What the restart printed is in the result.
+    async fn restart(&self, unit: &str) -> Result<Ran, AccessError> {
+        self.run("systemctl", &["restart", "--", unit], None, RESTART).await
+    }
 
     /// Where containerd listens on that node, if the way there knows it.
     fn containerd_socket(&self) -> Option<&str> {

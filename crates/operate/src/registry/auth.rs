@@ -83,14 +83,18 @@ impl Challenge {
         let (scheme, rest) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
         let fields = parameters(rest);
         let field = |name: &str| {
-            fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone()).unwrap_or_default()
+            fields
+                .iter()
+                .find(|(key, _)| key.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.clone())
+                .unwrap_or_default()
         };
         if scheme.eq_ignore_ascii_case("basic") {
             return Some(Self::Basic { realm: field("realm") });
         }
-        scheme.eq_ignore_ascii_case("bearer").then(|| {
-            Self::Bearer(Bearer { realm: field("realm"), service: field("service"), scope: field("scope") })
-        })
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then(|| Self::Bearer(Bearer { realm: field("realm"), service: field("service"), scope: field("scope") }))
     }
 }
 
@@ -127,7 +131,8 @@ pub async fn fetch_token(
     for scope in bearer.scope.split(' ').filter(|scope| !scope.is_empty()) {
         text.push_str(&format!("&scope={}", encode(scope)));
     }
-    let url = Url::parse(&text).map_err(|problem| format!("the registry names a token server that is none: {problem}"))?;
+    let url =
+        Url::parse(&text).map_err(|problem| format!("the registry names a token server that is none: {problem}"))?;
     let headers: Vec<_> =
         credentials.map(|credentials| (header::AUTHORIZATION, credentials.basic())).into_iter().collect();
     let server = format!("the token server {}", url.authority());

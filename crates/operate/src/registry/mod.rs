@@ -240,7 +240,8 @@ impl Repository {
     /// The header that answers a challenge.
     async fn authorize(&self, url: &Url, answer: &Answer) -> Result<String, RegistryError> {
         let denied = |why: String| RegistryError::Denied { url: url.to_string(), why };
-        let challenges: Vec<Challenge> = answer.headers(header::WWW_AUTHENTICATE).filter_map(Challenge::parse).collect();
+        let challenges: Vec<Challenge> =
+            answer.headers(header::WWW_AUTHENTICATE).filter_map(Challenge::parse).collect();
         let Some(challenge) = challenges.first() else {
             return Err(denied("the registry says 401 Unauthorized and not how to log in".to_owned()));
         };
@@ -293,8 +294,7 @@ async fn accept(url: &Url, answer: Answer) -> Result<Answer, RegistryError> {
 pub(crate) fn words(bytes: &[u8]) -> String {
     let document: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
     let errors = document["errors"].as_array().into_iter().flatten();
-    let messages: Vec<&str> =
-        errors.filter_map(|error| error["message"].as_str().or(error["code"].as_str())).collect();
+    let messages: Vec<&str> = errors.filter_map(|error| error["message"].as_str().or(error["code"].as_str())).collect();
     if messages.is_empty() { String::new() } else { format!(": {}", messages.join("; ")) }
 }
 
@@ -302,7 +302,8 @@ pub(crate) fn words(bytes: &[u8]) -> String {
 pub(crate) async fn next_piece(body: &mut Answer) -> Result<Option<Bytes>, Failure> {
     loop {
         let frame = tokio::time::timeout(http::STALL, body.body_mut().frame()).await;
-        let frame = frame.map_err(|_| Failure::new(Step::Body, format!("nothing came for {} s", http::STALL.as_secs())))?;
+        let frame =
+            frame.map_err(|_| Failure::new(Step::Body, format!("nothing came for {} s", http::STALL.as_secs())))?;
         match frame {
             None => return Ok(None),
             Some(Err(error)) => return Err(Failure::new(Step::Body, http::root_cause(&error))),

@@ -185,11 +185,7 @@ fn named_image(line: &str) -> Option<NamedImage> {
 }
 
 /// Writes the source as an archive with an OCI image layout.
-async fn write_archive(
-    mut to: impl AsyncWrite + Unpin,
-    source: &Arc<ImageSource>,
-    progress: &Bytes,
-) -> io::Result<()> {
+async fn write_archive(mut to: impl AsyncWrite + Unpin, source: &Arc<ImageSource>, progress: &Bytes) -> io::Result<()> {
     let mut manifests = Vec::new();
     let mut written = std::collections::BTreeSet::new();
     for image in source.images() {

@@ -57,7 +57,9 @@ pub enum PullError {
         source: io::Error,
     },
     /// It does not fit.
-    #[error("the image needs {needed} MB, and at {place} there are {room} MB to spare: free some, or set SHIPMATE_HOME")]
+    #[error(
+        "the image needs {needed} MB, and at {place} there are {room} MB to spare: free some, or set SHIPMATE_HOME"
+    )]
     TooLarge {
         /// The directory.
         place: String,
@@ -144,11 +146,9 @@ async fn manifests(repository: &Repository, what: &Pull<'_>, top: &Document) -> 
             return Err(no_image(what, format!("there is none for {wanted}, only for {listed}")));
         };
         let document = match what.directory.document(&entry.digest) {
-            Some(bytes) => Document {
-                bytes: bytes.into(),
-                digest: entry.digest.clone(),
-                media_type: entry.media_type.clone(),
-            },
+            Some(bytes) => {
+                Document { bytes: bytes.into(), digest: entry.digest.clone(), media_type: entry.media_type.clone() }
+            }
             None => patiently(what, || repository.document(entry.digest.as_str())).await?,
         };
         keep(what, &document)?;
@@ -240,10 +240,10 @@ async fn piecewise(
                 // This registry does no ranges.
                 part.truncate().map_err(on_disk)?;
             }
-            while let Some(piece) = registry::next_piece(&mut answer).await.map_err(|failure| RegistryError::Failed {
-                url: format!("blob {digest}"),
-                failure,
-            })? {
+            while let Some(piece) = registry::next_piece(&mut answer)
+                .await
+                .map_err(|failure| RegistryError::Failed { url: format!("blob {digest}"), failure })?
+            {
                 if part.size() + piece.len() as u64 > size {
                     let problem = format!("it sends more than the {size} bytes of its manifest");
                     return Err(RegistryError::Wrong { url: format!("blob {digest}"), problem }.into());

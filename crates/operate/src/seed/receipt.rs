@@ -214,10 +214,8 @@ fn read(path: &Path) -> Result<Option<Receipt>, ReceiptError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text.map_err(file_error("read", path))?,
     };
-    let receipt = serde_json::from_slice(&text).map_err(|error| ReceiptError::Unreadable {
-        path: path.display().to_string(),
-        problem: error.to_string(),
-    })?;
+    let receipt = serde_json::from_slice(&text)
+        .map_err(|error| ReceiptError::Unreadable { path: path.display().to_string(), problem: error.to_string() })?;
     Ok(Some(receipt))
 }
 

@@ -107,9 +107,8 @@ async fn once(target: &Target, what: &Stage<'_>) -> Result<Done, StockError> {
     let stock = stock::open(target).await?;
     let version = stock.version().await?;
     let there = stock.names().await?;
-    let was_there = there.iter().any(|named| {
-        named.name == what.name.to_string() && named.digest == image.target.digest.as_str()
-    });
+    let was_there =
+        there.iter().any(|named| named.name == what.name.to_string() && named.digest == image.target.digest.as_str());
     let id = begin(target, what, image, &there)?;
     let total = source.blobs_of(image).map(|(_, size)| size).sum();
     (what.watch)(target.node(), StageEvent::Begins(total));
@@ -132,12 +131,7 @@ async fn once(target: &Target, what: &Stage<'_>) -> Result<Done, StockError> {
 
 /// Writes down what was there under the names, before anything is done. What an earlier run wrote stays: it is what was
 /// there before any of them. Gives the receipt's id.
-fn begin(
-    target: &Target,
-    what: &Stage<'_>,
-    image: &SourceImage,
-    there: &[NamedImage],
-) -> Result<String, StockError> {
+fn begin(target: &Target, what: &Stage<'_>, image: &SourceImage, there: &[NamedImage]) -> Result<String, StockError> {
     let mut held = what.held.lock().map_err(|_| StockError::Unfit("another node's staging broke off".to_owned()))?;
     let id = held.receipt().id.clone();
     let earlier = held.node(target.node()).cloned();
@@ -149,7 +143,8 @@ fn begin(
     };
     let mut claims: Vec<Claim> = names.map(claim).collect();
     // An earlier image of a tag that has moved since: its names are still to be taken out some day.
-    let old = earlier.iter().flat_map(|seed| &seed.names).filter(|old| claims.iter().all(|claim| claim.name != old.name));
+    let old =
+        earlier.iter().flat_map(|seed| &seed.names).filter(|old| claims.iter().all(|claim| claim.name != old.name));
     let old: Vec<Claim> = old.cloned().collect();
     claims.extend(old);
     held.set_node(NodeSeed {

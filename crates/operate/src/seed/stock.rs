@@ -177,11 +177,8 @@ impl Stock for OverSocket {
         labels: &BTreeMap<String, String>,
         progress: Bytes,
     ) -> Result<(), StockError> {
-        let staging = Staging {
-            labels: labels.clone(),
-            progress: Some(Box::new(move |bytes| progress(bytes))),
-            resume: true,
-        };
+        let staging =
+            Staging { labels: labels.clone(), progress: Some(Box::new(move |bytes| progress(bytes))), resume: true };
         self.runtime.import_as(source, &staging).await?;
         Ok(())
     }

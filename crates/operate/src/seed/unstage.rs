@@ -11,6 +11,8 @@ use super::receipt::{Claim, NodeSeed};
 use super::stock::{self, Stock, StockError};
 use super::{PINNED, RECEIPT, Target};
 
+const WAS_THERE: &str = "it was there before";
+
 /// What became of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removal {
@@ -41,7 +43,8 @@ pub async fn unstage(target: &Target, id: &str, seed: &NodeSeed) -> Result<Remov
     let users = stock.users().await?;
     // What points at the same image by a name that is not ours keeps it for its containers.
     let goes = seed.names.iter().any(|claim| claim.before.is_none());
-    let by: Vec<String> = users.iter().filter(|user| goes && ours.contains(&user.image.as_str())).map(user_name).collect();
+    let by: Vec<String> =
+        users.iter().filter(|user| goes && ours.contains(&user.image.as_str())).map(user_name).collect();
     if !by.is_empty() {
         return Ok(Removal::InUse { by });
     }
@@ -49,13 +52,15 @@ pub async fn unstage(target: &Target, id: &str, seed: &NodeSeed) -> Result<Remov
     for claim in &seed.names {
         let Some(named) = there.iter().find(|named| named.name == claim.name) else { continue };
         if named.labels.get(RECEIPT).map(String::as_str) != Some(id) {
-            left.push((claim.name.clone(), "somebody else put it there since".to_owned()));
+            let was_there = claim.before.as_ref().is_some_and(|before| before.digest == named.digest);
+            let why = if was_there { WAS_THERE } else { "somebody else put it there since" };
+            left.push((claim.name.clone(), why.to_owned()));
             continue;
         }
         match one(&*stock, named, claim).await? {
             Did::Removed => removed.push(claim.name.clone()),
             Did::Restored => restored.push(claim.name.clone()),
-            Did::Unlabelled => left.push((claim.name.clone(), "it was there before".to_owned())),
+            Did::Unlabelled => left.push((claim.name.clone(), WAS_THERE.to_owned())),
         }
     }
     Ok(Removal::Done { removed, restored, left })
@@ -79,13 +84,14 @@ async fn one(stock: &dyn Stock, named: &NamedImage, claim: &Claim) -> Result<Did
             stock.remove(&claim.name).await?;
             return Ok(Did::Removed);
         }
-        stock.repoint(&NamedImage {
-            digest: before.digest.clone(),
-            media_type: before.media_type.clone(),
-            size: before.size,
-            ..named.clone()
-        })
-        .await?;
+        stock
+            .repoint(&NamedImage {
+                digest: before.digest.clone(),
+                media_type: before.media_type.clone(),
+                size: before.size,
+                ..named.clone()
+            })
+            .await?;
         did = Did::Restored;
     }
     let mut labels = BTreeMap::from([(RECEIPT.to_owned(), String::new())]);

@@ -9,6 +9,7 @@
 //! started and whatever was killed. Deliberately absent: the kubelet, which the
 //! caller starts with [`Node::start`].
 
+mod configuration;
 mod containerd;
 mod files;
 mod holder;
@@ -101,6 +102,14 @@ impl Node {
     /// Starts containerd if it does not run, and waits until CRI answers.
     pub fn ensure_containerd(&self, namespaces: &NodeNamespaces, runtime: &Runtime) -> Result<()> {
         containerd::ensure(self, namespaces, runtime)
+    }
+
+    /// Ends containerd and starts it again, as after a change of its configuration. Containers go on meanwhile.
+    ///
+    /// # Errors
+    /// When it does not serve the CRI afterwards; it may run nevertheless.
+    pub fn restart_containerd(&self, namespaces: &NodeNamespaces, runtime: &Runtime) -> Result<()> {
+        containerd::restart(self, namespaces, runtime)
     }
 
     /// Whether containerd runs.

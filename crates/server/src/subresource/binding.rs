@@ -96,4 +96,8 @@ fn scheduled(pod: &mut Value) {
         pod["status"] = json!({});
     }
     pod["status"]["conditions"] = Value::Array(conditions);
+    // A bound pod has its node; a nomination would only keep room that nobody needs (KEP-5278).
+    if let Some(status) = pod["status"].as_object_mut() {
+        status.remove("nominatedNodeName");
+    }
 }

@@ -2,11 +2,14 @@
 
 pub(crate) mod completions;
 pub(crate) mod delete;
+pub(crate) mod doctor;
+pub(crate) mod explain;
 pub(crate) mod image;
 pub(crate) mod ip;
 pub(crate) mod kubectl;
 mod launch;
 pub(crate) mod logs;
+pub(crate) mod restart;
 mod sample;
 pub(crate) mod service;
 pub(crate) mod shell;

@@ -95,7 +95,8 @@ fn clusters_live_side_by_side_and_the_kubeconfig_stays_the_users() {
     place.shipmate(&format!("delete --name {one}")).ok();
     lacks(&place.shipmate("status").ok(), &one);
     has(&place.shipmate(&format!("delete --name {one}")).fails(3), "there is no cluster");
-    place.shipmate(&format!("delete --name {other}")).ok();
+    place.shipmate("delete --all").ok();
+    assert_eq!(place.shipmate("status -o json").ok().trim(), "[]");
     assert_eq!(std::fs::read_to_string(&kubeconfig).unwrap(), mine, "not a byte has changed");
 }
 
@@ -133,6 +134,36 @@ fn what_keeps_a_cluster_from_starting_is_said() {
     drop(taken);
     place.shipmate(&format!("start --name {name}")).ok();
     place.shipmate(&format!("delete --name {name}")).ok();
+}
+
+#[test]
+fn what_the_machine_lacks_is_said_before_anything_is_made() {
+    let place = Place::new("lacks");
+    let name = place.name("");
+    let start = |home: &std::path::Path, path: Option<&str>| {
+        let mut command = place.command(env!("CARGO_BIN_EXE_shipmate"));
+        command.args(["start", "--name", &name]).env("SHIPMATE_HOME", home);
+        if let Some(path) = path {
+            command.env("PATH", path);
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = start(&place.home(), Some("/nowhere"));
+    has(&said, "containerd");
+    has(&said, "apt-get install");
+    assert!(!place.home().join("clusters").join(&name).exists());
+
+    let small = place.dir().join("small");
+    std::fs::create_dir(&small).unwrap();
+    let at = small.to_str().unwrap();
+    run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs", at]));
+    let said = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| start(&small, None)));
+    run(Command::new("umount").arg(at));
+    let said = said.unwrap();
+    has(&said, "MiB are free in");
+    has(&said, "SHIPMATE_HOME");
 }
 
 fn run(command: &mut Command) {

@@ -17,7 +17,7 @@ use crate::workload::{pods, template};
 
 /// Runs DaemonSets.
 pub const CONTROLLER: Controller<DaemonSet> = Controller {
-    name: "daemon-set",
+    name: "daemonset",
     wakes: &[
         Wake::Owned(GroupKind::of::<Pod>()),
         Wake::Owned(GroupKind::of::<ControllerRevision>()),

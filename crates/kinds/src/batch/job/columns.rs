@@ -5,7 +5,7 @@ use k8s_openapi::api::batch::v1::{Job, JobSpec, JobStatus};
 use serde_json::Value;
 
 use crate::core::pod_template::{containers, images};
-use crate::table::{age, human_duration, name, selector, string, wide};
+use crate::table::{age, name, selector, string, wide};
 
 /// Columns of the kind's table.
 pub const COLUMNS: &[Column<Job>] = &[
@@ -48,5 +48,5 @@ fn duration(job: &Job, row: Row) -> Value {
     let JobStatus { start_time, completion_time, .. } = job.status.clone().unwrap_or_default();
     let Some(start) = start_time else { return Value::from("") };
     let end = completion_time.map_or(row.now, |time| time.0);
-    Value::from(human_duration(end.as_second() - start.0.as_second()))
+    Value::from(api::human_duration(end.as_second() - start.0.as_second()))
 }

@@ -6,7 +6,7 @@ use api::{KindDef, Rules};
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use serde_json::Value;
 
-use crate::table::{NONE, age, human_duration, name, string, text, text_or};
+use crate::table::{NONE, age, name, string, text, text_or};
 
 /// The kind's definition.
 pub const KIND: KindDef =
@@ -23,7 +23,7 @@ const RULES: Rules<CertificateSigningRequest> = Rules {
         string("Requestor", |request, _| text(&request.spec.username)),
         string("RequestedDuration", |request, _| {
             let seconds = request.spec.expiration_seconds;
-            Value::from(seconds.map_or_else(|| NONE.to_owned(), |seconds| human_duration(seconds.into())))
+            Value::from(seconds.map_or_else(|| NONE.to_owned(), |seconds| api::human_duration(seconds.into())))
         }),
         string("Condition", |request, _| Value::from(rules::state(request))),
     ],

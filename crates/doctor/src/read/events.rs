@@ -1,0 +1,149 @@
+//! Events of the API, as tables and as objects, and which of them are over.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::log::Level;
+use super::messages::{Message, Speaker, blank};
+use super::objects::Found;
+use super::table;
+use crate::text::unquoted;
+
+/// Rows of `Type Reason Age From Message` and of `LAST SEEN TYPE REASON OBJECT MESSAGE`.
+pub(super) fn rows(number: usize, text: &str) -> Vec<Message> {
+    let mut messages = Vec::new();
+    for row in table::columns(text, "Type ") {
+        if row.get("Reason").is_empty() {
+            continue;
+        }
+        let mut message = blank(number, row.line, Speaker::Event, level(row.first()), &unquoted(row.get("Message")));
+        row.get("Reason").clone_into(&mut message.reason);
+        message.age = table::age(row.get("Age"));
+        messages.push(message);
+    }
+    for row in table::columns(text, "LAST SEEN").into_iter().chain(table::columns(text, "NAMESPACE ")) {
+        if row.get("REASON").is_empty() {
+            continue;
+        }
+        let mut message =
+            blank(number, row.line, Speaker::Event, level(row.get("TYPE")), &unquoted(row.get("MESSAGE")));
+        row.get("REASON").clone_into(&mut message.reason);
+        message.age = table::age(row.get("LAST SEEN"));
+        if let Some(name) = row.get("OBJECT").strip_prefix("pod/") {
+            message.pod = (row.get("NAMESPACE").to_owned(), name.to_owned());
+        }
+        messages.push(message);
+    }
+    messages
+}
+
+fn level(word: &str) -> Level {
+    if word == "Warning" { Level::Warning } else { Level::Quiet }
+}
+
+/// Events and conditions of nodes among the objects of one item.
+pub(super) fn of_objects(number: usize, objects: &[Found]) -> Vec<Message> {
+    let mut messages = Vec::new();
+    let mut times: Vec<Option<i64>> = Vec::new();
+    for found in objects.iter().filter(|found| found.item == number) {
+        match found.kind() {
+            "Event" => {
+                messages.push(of_event(found));
+                times.push(event_time(&found.object));
+            }
+            "Node" => {
+                let conditions = of_node(found);
+                times.extend(conditions.iter().map(|_| None));
+                messages.extend(conditions);
+            }
+            _ => {}
+        }
+    }
+    // There is no clock here: the newest event is now.
+    let now = times.iter().flatten().max().copied();
+    for (message, time) in messages.iter_mut().zip(&times) {
+        message.age = now.zip(*time).and_then(|(now, time)| u64::try_from(now - time).ok());
+    }
+    messages
+}
+
+/// When an event happened last, in seconds.
+fn event_time(event: &Value) -> Option<i64> {
+    let texts = [
+        &event["series"]["lastObservedTime"],
+        &event["lastTimestamp"],
+        &event["eventTime"],
+        &event["firstTimestamp"],
+        &event["metadata"]["creationTimestamp"],
+    ];
+    let text = texts.into_iter().find_map(Value::as_str)?;
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+}
+
+/// What a node that is not ready says of it.
+fn of_node(found: &Found) -> Vec<Message> {
+    let mut messages = Vec::new();
+    for condition in found.object["status"]["conditions"].as_array().into_iter().flatten() {
+        let words = condition["message"].as_str().unwrap_or_default();
+        if condition["type"] == "Ready" && condition["status"] != "True" && !words.is_empty() {
+            let mut message = blank(found.item, 1, Speaker::Status, Level::Warning, words);
+            condition["reason"].as_str().unwrap_or_default().clone_into(&mut message.reason);
+            found.name().clone_into(&mut message.node);
+            messages.push(message);
+        }
+    }
+    messages
+}
+
+/// An Event object.
+fn of_event(found: &Found) -> Message {
+    let event = &found.object;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let words = event["message"].as_str().or_else(|| event["note"].as_str()).unwrap_or_default();
+    let mut message = blank(found.item, 1, Speaker::Event, level(&text(&event["type"])), words);
+    message.reason = text(&event["reason"]);
+    message.node = text(&event["source"]["host"]);
+    let subject = if event["involvedObject"].is_object() { &event["involvedObject"] } else { &event["regarding"] };
+    match subject["kind"].as_str() {
+        Some("Pod") => message.pod = (text(&subject["namespace"]), text(&subject["name"])),
+        Some("Node") => message.node = text(&subject["name"]),
+        _ => {}
+    }
+    message
+}
+
+/// Pods that are ready: namespace and name.
+pub(super) type Ready<'a> = HashSet<(&'a str, &'a str)>;
+
+/// Marks what is over: the pod is ready, or a later event shows that the step went well.
+pub(super) fn settle(messages: &mut [Message], ready: &Ready<'_>) {
+    let mut good: HashMap<((String, String), String), u64> = HashMap::new();
+    for message in messages.iter() {
+        if message.speaker == Speaker::Event
+            && message.level == Level::Quiet
+            && let Some(age) = message.age
+        {
+            let newest = good.entry((message.pod.clone(), message.reason.clone())).or_insert(age);
+            *newest = age.min(*newest);
+        }
+    }
+    for message in messages.iter_mut().filter(|message| message.speaker == Speaker::Event) {
+        let is_ready = !message.pod.1.is_empty() && ready.contains(&(message.pod.0.as_str(), message.pod.1.as_str()));
+        let cures: &[&str] = match message.reason.as_str() {
+            "FailedScheduling" => &["Scheduled"],
+            "FailedMount" | "FailedAttachVolume" | "FailedCreatePodSandBox" | "NetworkNotReady" => {
+                &["Pulling", "Pulled", "Created", "Started"]
+            }
+            "Failed" | "ErrImagePull" | "ImagePullBackOff" | "FailedToRetrieveImagePullSecret" | "InspectFailed" => {
+                &["Pulled", "Started"]
+            }
+            _ => &[],
+        };
+        let cured = cures.iter().any(|cure| {
+            let went_well = good.get(&(message.pod.clone(), (*cure).to_owned()));
+            went_well.zip(message.age).is_some_and(|(good, failed)| *good < failed)
+        });
+        message.over = is_ready || cured;
+    }
+}
