@@ -5,5 +5,6 @@
 
 pub mod access;
 pub mod change;
+pub mod pull_path;
 pub mod registry;
 pub mod seed;

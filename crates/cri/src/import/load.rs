@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -83,12 +84,12 @@ impl Runtime {
     /// Loads every image of the source and waits until CRI can see it. Blobs that containerd has
     /// are not sent again; a name that exists is moved to the new image.
     pub async fn import(&self, source: &ImageSource) -> Result<Vec<Imported>, Error> {
-        self.import_as(source, &Staging::default()).await
+        self.import_as(source, Arc::default()).await
     }
 
     /// As [`Runtime::import`], with labels, progress and resumed blobs.
-    pub async fn import_as(&self, source: &ImageSource, staging: &Staging) -> Result<Vec<Imported>, Error> {
-        let loading = Loading { runtime: self, lease: self.create_lease().await?, staging };
+    pub async fn import_as(&self, source: &ImageSource, staging: Arc<Staging>) -> Result<Vec<Imported>, Error> {
+        let loading = Loading { runtime: self.clone(), lease: self.create_lease().await?, staging };
         let result = loading.images(source).await;
         // The names hold the blobs now; on failure nothing shall.
         let dropped = self.delete_lease(&loading.lease).await;
@@ -137,13 +138,13 @@ impl Runtime {
 }
 
 /// An import under way.
-struct Loading<'a> {
-    runtime: &'a Runtime,
+struct Loading {
+    runtime: Runtime,
     lease: String,
-    staging: &'a Staging,
+    staging: Arc<Staging>,
 }
 
-impl Loading<'_> {
+impl Loading {
     async fn images(&self, source: &ImageSource) -> Result<Vec<Imported>, Error> {
         let mut imported = Vec::new();
         for image in &source.images {
@@ -171,7 +172,7 @@ impl Loading<'_> {
     }
 
     async fn point(&self, name: String, target: &Descriptor) -> Result<(), Error> {
-        let runtime = self.runtime;
+        let runtime = &self.runtime;
         let mut labels = self.staging.labels.clone();
         labels.insert(MANAGED.0.to_owned(), MANAGED.1.to_owned());
         let mut paths = vec!["target".to_owned()];
@@ -312,16 +313,16 @@ impl Loading<'_> {
 
 /// The stream that writes one blob. Each request is answered before the next one is sent, which is
 /// what bounds the memory on both sides.
-struct Writer<'a> {
-    runtime: &'a Runtime,
+struct Writer {
+    runtime: Runtime,
     requests: mpsc::Sender<content::WriteContentRequest>,
     answers: Streaming<content::WriteContentResponse>,
 }
 
-impl<'a> Writer<'a> {
+impl Writer {
     /// The stream, and how much of the blob an earlier one wrote.
-    async fn open(loading: &Loading<'a>, start: content::WriteContentRequest) -> Result<(Self, u64), Error> {
-        let runtime = loading.runtime;
+    async fn open(loading: &Loading, start: content::WriteContentRequest) -> Result<(Self, u64), Error> {
+        let runtime = loading.runtime.clone();
         let (requests, receiver) = mpsc::channel(1);
         // containerd answers the call itself only when it has the first request.
         let _ = requests.try_send(start);

@@ -25,11 +25,11 @@ use cri::import::Platform;
 use crate::access::Access;
 
 pub use layout::ContentDir;
-pub use pull::{Pull, PullError, pull};
-pub use receipt::{Before, Claim, Held, NodeSeed, NodeState, Receipt, ReceiptError, Receipts};
-pub use stage::{Outcome, Stage, StageEvent, image_in, stage};
+pub use pull::{Pull, PullError, PullEvent, pull};
+pub use receipt::{Before, Claim, Held, NodeSeed, NodeState, PolicyPatch, Receipt, ReceiptError, Receipts};
+pub use stage::{Done, Outcome, Stage, StageEvent, image_in, stage};
 pub use stock::StockError;
-pub use unstage::{Removal, unstage};
+pub use unstage::{Presence, Removal, presence, unstage};
 pub use workloads::{StillPulls, still_pulls};
 
 /// A node that an image is to be staged into.

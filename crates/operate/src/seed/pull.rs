@@ -139,12 +139,8 @@ async fn manifests(repository: &Repository, what: &Pull<'_>, top: &Document) -> 
     let mut found = Vec::new();
     for wanted in what.platforms {
         let fits = |entry: &&Descriptor| entry.platform.as_ref() == Some(wanted);
-        let Some(entry) = index.manifests.iter().find(fits) else {
-            let listed = index.manifests.iter().filter_map(|entry| entry.platform.as_ref()).map(ToString::to_string);
-            let listed: BTreeSet<String> = listed.filter(|platform| platform != "unknown/unknown").collect();
-            let listed = listed.into_iter().collect::<Vec<_>>().join(", ");
-            return Err(no_image(what, format!("there is none for {wanted}, only for {listed}")));
-        };
+        // Nodes of a platform that is not there are told so, and do not keep the others from theirs.
+        let Some(entry) = index.manifests.iter().find(fits) else { continue };
         let document = match what.directory.document(&entry.digest) {
             Some(bytes) => {
                 Document { bytes: bytes.into(), digest: entry.digest.clone(), media_type: entry.media_type.clone() }
@@ -153,6 +149,13 @@ async fn manifests(repository: &Repository, what: &Pull<'_>, top: &Document) -> 
         };
         keep(what, &document)?;
         found.push(document);
+    }
+    if found.is_empty() {
+        let listed = index.manifests.iter().filter_map(|entry| entry.platform.as_ref()).map(ToString::to_string);
+        let listed: BTreeSet<String> = listed.filter(|platform| platform != "unknown/unknown").collect();
+        let listed = listed.into_iter().collect::<Vec<_>>().join(", ");
+        let wanted = what.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        return Err(no_image(what, format!("there is none for {wanted}, only for {listed}")));
     }
     Ok(found)
 }

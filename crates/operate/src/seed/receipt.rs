@@ -87,6 +87,26 @@ pub struct Receipt {
     pub created: String,
     /// Its nodes.
     pub nodes: Vec<NodeSeed>,
+    /// Workloads whose policy was patched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<PolicyPatch>,
+}
+
+/// A container whose `imagePullPolicy` was patched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyPatch {
+    /// Kind of the workload.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The container.
+    pub container: String,
+    /// The policy before; absent when it named none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
 }
 
 /// Why receipts can't be kept.
@@ -185,6 +205,7 @@ impl Receipts {
             archive: None,
             created: now.to_owned(),
             nodes: Vec::new(),
+            patches: Vec::new(),
         });
         Ok(Held { receipt, path, _lock: lock })
     }

@@ -179,7 +179,7 @@ impl Stock for OverSocket {
     ) -> Result<(), StockError> {
         let staging =
             Staging { labels: labels.clone(), progress: Some(Box::new(move |bytes| progress(bytes))), resume: true };
-        self.runtime.import_as(source, &staging).await?;
+        self.runtime.import_as(source, Arc::new(staging)).await?;
         Ok(())
     }
 

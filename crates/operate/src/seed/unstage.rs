@@ -111,3 +111,36 @@ fn user_name(user: &ImageUser) -> String {
         _ => format!("container {}", user.container.chars().take(12).collect::<String>()),
     }
 }
+
+/// What a node has of what was staged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// All names point where they were pointed.
+    There {
+        /// Whether the first of them is pinned.
+        pinned: bool,
+    },
+    /// The first name points elsewhere.
+    Moved {
+        /// Where to.
+        digest: String,
+    },
+    /// A name is not there.
+    Gone,
+}
+
+/// Looks what a node has of what was staged.
+///
+/// # Errors
+/// When the node can't be asked.
+pub async fn presence(target: &Target, seed: &NodeSeed) -> Result<Presence, StockError> {
+    let there = stock::open(target).await?.names().await?;
+    let Some(claim) = seed.names.first() else { return Ok(Presence::Gone) };
+    match there.iter().find(|named| named.name == claim.name) {
+        None => Ok(Presence::Gone),
+        Some(named) if named.digest != seed.digest => Ok(Presence::Moved { digest: named.digest.clone() }),
+        Some(named) => {
+            Ok(Presence::There { pinned: named.labels.get(PINNED.0).is_some_and(|value| value == PINNED.1) })
+        }
+    }
+}

@@ -19,6 +19,8 @@ pub struct StillPulls {
     pub container: String,
     /// Whether it is an init container.
     pub init: bool,
+    /// The policy as it is written, if it is.
+    pub policy: Option<String>,
     /// Why it pulls.
     pub why: &'static str,
     /// A strategic merge patch that makes it use what is there; a pod's policy can't be changed.
@@ -48,6 +50,7 @@ pub fn still_pulls(objects: &[Value], image: &ImageName) -> Vec<StillPulls> {
                         name: text(&object["metadata"]["name"]),
                         container: text(&container["name"]),
                         init,
+                        policy: container["imagePullPolicy"].as_str().map(str::to_owned),
                         why,
                         patch: (kind != "Pod").then(|| patch(path, list, container)),
                     });

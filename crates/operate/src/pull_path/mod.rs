@@ -1,0 +1,3 @@
+//! The way of an image reference through a node's containerd: `shipmate doctor image`.
+
+pub mod keyring;
