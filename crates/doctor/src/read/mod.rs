@@ -3,6 +3,7 @@
 //! Readers take any bytes: what they don't understand they leave out. Each keeps the number of the item and the place
 //! in it, so that a rule can point there.
 
+pub mod answers;
 pub mod containerd;
 mod events;
 pub mod facts;
@@ -13,17 +14,22 @@ pub mod nodes;
 pub mod objects;
 pub mod plugins;
 pub mod pods;
+pub mod pulls;
+pub mod reference;
 pub mod table;
 pub mod times;
 pub mod toml;
 pub mod versions;
 pub mod yaml;
 
+pub use answers::Answer;
 pub use containerd::{ContainerdConfig, HostsToml};
 pub use facts::{Fact, Facts};
 pub use messages::{Message, Speaker};
 pub use plugins::{PluginStatus, Plugins};
 pub use pods::Pod;
+pub use pulls::{Attempt, Pull};
+pub use reference::Reference;
 
 use crate::evidence::{Item, ItemKind};
 
@@ -44,6 +50,10 @@ pub struct Read {
     pub nodes: Vec<nodes::Node>,
     /// What nodes say of themselves.
     pub facts: Facts,
+    /// Pulls that failed and are not over.
+    pub pulls: Vec<Pull>,
+    /// Hosts that were tried in vain before another one.
+    pub attempts: Vec<Attempt>,
     /// containerd's plugins.
     pub plugins: Plugins,
     /// Versions of programs.
@@ -69,6 +79,8 @@ impl Read {
         }
         read.pods = pods::read(items, &read.objects);
         read.messages = messages::read(items, &read.objects, &read.pods);
+        pulls::settle(&mut read.messages, &read.pods);
+        (read.pulls, read.attempts) = pulls::read(items, &read.messages, &read.pods);
         read.nodes = nodes::read(items, &read.objects);
         read.facts = Facts::of(items);
         read.plugins = Plugins::of(items);

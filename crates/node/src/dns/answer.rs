@@ -21,9 +21,38 @@ pub(super) enum Verdict {
     Answer(Vec<u8>),
     /// Ask upstream.
     Forward,
+    /// The name is an alias of a foreign one: ask upstream for that, and give [`Alias::answer`] what comes.
+    Follow(Box<Alias>),
     /// Say nothing: the message is no question.
     Ignore,
 }
+
+/// An answer that still lacks what upstream knows about an alias's target.
+pub(super) struct Alias {
+    asked: Message,
+    known: Vec<Record>,
+    /// The question for upstream.
+    pub(super) question: Vec<u8>,
+}
+
+impl Alias {
+    /// The whole answer. Without upstream's, the alias alone: that much is true.
+    pub(super) fn answer(self, upstream: Option<&[u8]>, limit_udp: bool) -> Option<Vec<u8>> {
+        let Self { asked, known: mut answers, .. } = self;
+        let mut code = ResponseCode::NoError;
+        if let Some(found) = upstream.and_then(|bytes| Message::from_vec(bytes).ok()) {
+            code = found.metadata.response_code;
+            answers.extend(found.answers);
+        }
+        match reply(&asked, code, answers, None, limit_udp) {
+            Verdict::Answer(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+}
+
+/// Aliases of aliases that are followed; more are a circle.
+const ALIASES: usize = 8;
 
 /// Decides about a message that came in; `limit_udp` cuts long answers and tells the asker to come by TCP.
 pub(super) fn decide(zone: Option<&Zone>, bytes: &[u8], limit_udp: bool) -> Verdict {
@@ -45,16 +74,47 @@ pub(super) fn decide(zone: Option<&Zone>, bytes: &[u8], limit_udp: bool) -> Verd
     if !zone.owns(&name) {
         return Verdict::Forward;
     }
-    let Some(records) = zone.look_up(&name) else {
-        return reply(&asked, ResponseCode::NXDomain, Vec::new(), Some(zone), limit_udp);
-    };
-    let mut answers: Vec<Record> = records.iter().filter_map(|data| record(question, data)).collect();
-    if answers.len() > 1 {
-        let turn = usize::from(asked.metadata.id) % answers.len();
-        answers.rotate_left(turn); // Spreads askers that take the first address.
+    answer(zone, &asked, question, name, limit_udp)
+}
+
+/// Answers a question about a name of the zone. Stub resolvers don't follow aliases, so what an alias leads to comes
+/// with it (RFC 1034 section 4.3.2, step 3a).
+fn answer(zone: &Zone, asked: &Message, question: &Query, name: String, limit_udp: bool) -> Verdict {
+    let (mut known, mut name, mut owner) = (Vec::new(), name, question.name().clone());
+    for _ in 0..ALIASES {
+        let Some(records) = zone.look_up(&name) else {
+            // The alias is there; only what it leads to is not (RFC 2308 section 2.1).
+            return reply(asked, ResponseCode::NXDomain, known, Some(zone), limit_udp);
+        };
+        let mut found: Vec<Record> = records.iter().filter_map(|data| record(question, &owner, data)).collect();
+        if found.len() > 1 {
+            let turn = usize::from(asked.metadata.id) % found.len();
+            found.rotate_left(turn); // Spreads askers that take the first address.
+        }
+        known.extend(found);
+        let alias = records.iter().find_map(|data| match data {
+            Data::Alias(target) if question.query_type() != RecordType::CNAME => absolute(target).zip(Some(target)),
+            _ => None,
+        });
+        let Some((next, target)) = alias else { break };
+        if !zone.owns(target) {
+            return follow(asked, question, known, next);
+        }
+        (owner, name) = (next, target.clone());
     }
-    let denial = answers.is_empty().then_some(zone);
-    reply(&asked, ResponseCode::NoError, answers, denial, limit_udp)
+    let denial = known.is_empty().then_some(zone);
+    reply(asked, ResponseCode::NoError, known, denial, limit_udp)
+}
+
+fn follow(asked: &Message, question: &Query, known: Vec<Record>, target: Name) -> Verdict {
+    let mut message = Message::query();
+    message.metadata.id = asked.metadata.id;
+    message.metadata.recursion_desired = true;
+    message.add_query(Query::query(target, question.query_type()));
+    match message.to_vec() {
+        Ok(question) => Verdict::Follow(Box::new(Alias { asked: asked.clone(), known, question })),
+        Err(_) => reply(asked, ResponseCode::NoError, known, None, true),
+    }
 }
 
 /// The answer when no upstream server could be asked.
@@ -103,7 +163,7 @@ fn reply(asked: &Message, code: ResponseCode, answers: Vec<Record>, denial: Opti
     message.truncate().to_vec().map_or(Verdict::Ignore, Verdict::Answer)
 }
 
-fn record(question: &Query, data: &Data) -> Option<Record> {
+fn record(question: &Query, owner: &Name, data: &Data) -> Option<Record> {
     let any = question.query_type() == RecordType::ANY;
     let asked = |kind| any || question.query_type() == kind;
     let data = match data {
@@ -118,7 +178,7 @@ fn record(question: &Query, data: &Data) -> Option<Record> {
         Data::Text(text) if asked(RecordType::TXT) => RData::TXT(TXT::new(vec![(*text).to_owned()])),
         _ => return None,
     };
-    Some(Record::from_rdata(question.name().clone(), TTL_SECONDS, data))
+    Some(Record::from_rdata(owner.clone(), TTL_SECONDS, data))
 }
 
 fn absolute(name: &str) -> Option<Name> {
@@ -148,7 +208,7 @@ mod tests {
         let zone = Zone::project(&Services::default(), "cluster.local");
         match decide(Some(&zone), bytes, true) {
             Verdict::Answer(bytes) => Message::from_vec(&bytes).unwrap(),
-            Verdict::Forward => panic!("forwarded"),
+            Verdict::Forward | Verdict::Follow(_) => panic!("forwarded"),
             Verdict::Ignore => panic!("ignored"),
         }
     }
@@ -183,5 +243,37 @@ mod tests {
             assert!(matches!(decide(Some(&zone), nonsense, true), Verdict::Ignore));
         }
         assert!(matches!(decide(None, &ask("example.com.", RecordType::A), true), Verdict::Answer(_)));
+    }
+
+    #[test]
+    fn what_an_alias_leads_to_comes_with_it() {
+        let services = serde_json::json!({"items": [
+            {"metadata": {"name": "near", "namespace": "a"}, "spec": {"type": "ExternalName", "externalName": "web.a.svc.cluster.local"}},
+            {"metadata": {"name": "far", "namespace": "a"}, "spec": {"type": "ExternalName", "externalName": "example.com"}},
+            {"metadata": {"name": "round", "namespace": "a"}, "spec": {"type": "ExternalName", "externalName": "round.a.svc.cluster.local"}},
+            {"metadata": {"name": "web", "namespace": "a"}, "spec": {"clusterIP": "10.96.0.7", "clusterIPs": ["10.96.0.7"]}},
+        ]});
+        let mut all = Services::default();
+        for item in services["items"].as_array().unwrap() {
+            let service: k8s_openapi::api::core::v1::Service = serde_json::from_value(item.clone()).unwrap();
+            let named = (service.metadata.namespace.clone().unwrap(), service.metadata.name.clone().unwrap());
+            all.services.insert(named, std::sync::Arc::new(service));
+        }
+        let zone = Zone::project(&all, "cluster.local");
+        let decide = |name: &str| decide(Some(&zone), &ask(name, RecordType::A), true);
+        let Verdict::Answer(near) = decide("near.a.svc.cluster.local.") else { panic!("no answer") };
+        let near = Message::from_vec(&near).unwrap();
+        assert_eq!((near.answers.len(), near.answers[1].name.to_ascii().as_str()), (2, "web.a.svc.cluster.local."));
+        assert!(matches!(decide("round.a.svc.cluster.local."), Verdict::Answer(_)));
+
+        let Verdict::Follow(alias) = decide("far.a.svc.cluster.local.") else { panic!("not followed") };
+        let mut upstream = Message::from_vec(&alias.question).unwrap();
+        assert_eq!(upstream.queries[0].name().to_ascii(), "example.com.");
+        let address = RData::A(A("192.0.2.9".parse().unwrap()));
+        upstream.add_answers([Record::from_rdata(absolute("example.com").unwrap(), 60, address)]);
+        let whole = alias.answer(Some(&upstream.to_vec().unwrap()), true).unwrap();
+        assert_eq!(Message::from_vec(&whole).unwrap().answers.len(), 2);
+        let Verdict::Follow(alias) = decide("far.a.svc.cluster.local.") else { panic!("not followed") };
+        assert_eq!(Message::from_vec(&alias.answer(None, true).unwrap()).unwrap().answers.len(), 1);
     }
 }

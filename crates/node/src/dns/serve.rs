@@ -81,11 +81,17 @@ fn answer_udp(
         Verdict::Ignore => {}
         // A full send buffer drops the answer, as the network might; the asker asks again.
         Verdict::Answer(answer) => drop(socket.try_send_to(&answer, asker)),
-        Verdict::Forward => {
+        verdict @ (Verdict::Forward | Verdict::Follow(_)) => {
             let Ok(slot) = shared.slots.clone().try_acquire_owned() else { return };
             let (shared, socket, question) = (shared.clone(), socket.clone(), question.to_vec());
             tasks.spawn(async move {
-                let answer = forward::by_udp(&shared.upstreams, &question).await;
+                let answer = match verdict {
+                    Verdict::Follow(alias) => {
+                        let found = forward::by_udp(&shared.upstreams, &alias.question).await;
+                        alias.answer(found.as_deref(), true)
+                    }
+                    _ => forward::by_udp(&shared.upstreams, &question).await,
+                };
                 if let Some(answer) = answer.or_else(|| upstream_failed(&question)) {
                     drop(socket.send_to(&answer, asker).await); // As above.
                 }
@@ -115,6 +121,10 @@ async fn talk(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
         let answer = match decide(zone.as_deref(), &question, false) {
             Verdict::Ignore => return Ok(()),
             Verdict::Answer(answer) => Some(answer),
+            Verdict::Follow(alias) => {
+                let found = forward::by_tcp(&shared.upstreams, &alias.question).await;
+                alias.answer(found.as_deref(), false)
+            }
             Verdict::Forward => {
                 forward::by_tcp(&shared.upstreams, &question).await.or_else(|| upstream_failed(&question))
             }

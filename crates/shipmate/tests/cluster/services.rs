@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::{Cluster, IMAGE, PATIENCE, eventually, get, has, pod, shell, until, with};
+use crate::support::{Cluster, PATIENCE, eventually, get, has, pod, shell, until, with};
 
 #[test]
 fn services_are_found_and_reached() {
@@ -28,10 +28,8 @@ fn services_are_found_and_reached() {
             "elsewhere",
             json!({"type": "ExternalName", "externalName": "web.default.svc.cluster.local", "selector": null}),
         ),
-        datagrams(),
-        service("echo", json!({"selector": {"app": "echo"}, "ports": [{"protocol": "UDP", "port": 7000}]})),
     ]);
-    cluster.ready("pod/one pod/two pod/client pod/echo");
+    cluster.ready("pod/one pod/two pod/client");
     addresses(&cluster);
     names(&cluster);
     spreading(&cluster);
@@ -44,14 +42,6 @@ fn services_are_found_and_reached() {
 fn service(name: &str, spec: Value) -> Value {
     let whole = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {"selector": {"app": "web"}}});
     with(whole, json!({"spec": spec}))
-}
-
-fn datagrams() -> Value {
-    let script = "while true; do echo heard | nc -u -l -p 7000 -w 1; done";
-    json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "echo", "labels": {"app": "echo"}},
-        "spec": {"terminationGracePeriodSeconds": 1, "containers": [{"name": "main", "image": IMAGE, "command": ["sh", "-c", script]}]},
-    })
 }
 
 fn from_client(cluster: &Cluster, command: &str) -> String {
@@ -110,7 +100,6 @@ fn spreading(cluster: &Cluster) {
         seen.insert(cluster.kubectl("exec one -- /bin/web get http://web/hostname"));
         (seen.len() == 2).then_some(())
     });
-    has(&until("heard", || from_client(cluster, "sh -c 'echo hello | timeout 2 nc -u -w 1 echo 7000'")), "heard");
 }
 
 fn affinity(cluster: &Cluster) {
