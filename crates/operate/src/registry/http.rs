@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::tls::{Handshake, Trust};
-use crate::access::{Access, Wire};
+use crate::access::{Access, AccessError, Wire};
 
 /// How long a registry may take for the head of its answer.
 const HEAD: Duration = Duration::from_secs(60);
@@ -40,11 +40,13 @@ pub struct Failure {
     pub why: String,
     /// What TLS showed, if it came so far.
     pub handshake: Option<Handshake>,
+    /// It was not even tried: the way onto the node has no means for it.
+    pub unsupported: bool,
 }
 
 impl Failure {
     pub(super) fn new(step: Step, why: impl Into<String>) -> Self {
-        Self { step, why: why.into(), handshake: None }
+        Self { step, why: why.into(), handshake: None, unsupported: false }
     }
 
     /// A body that ended too early.
@@ -69,7 +71,7 @@ pub struct Url {
     /// The port, given or by the scheme.
     pub port: u16,
     /// Whether the port is written down.
-    explicit_port: bool,
+    pub explicit_port: bool,
     /// Path and query, with a slash in front.
     pub path: String,
 }
@@ -184,7 +186,10 @@ pub async fn ask(
     headers: &[(HeaderName, String)],
     trust: &Trust,
 ) -> Result<Answer, Failure> {
-    let wire = access.dial(&url.host, url.port).await.map_err(|error| Failure::new(Step::Dial, error.to_string()))?;
+    let wire = access.dial(&url.host, url.port).await.map_err(|error| Failure {
+        unsupported: matches!(error, AccessError::Unsupported { .. }),
+        ..Failure::new(Step::Dial, error.to_string())
+    })?;
     if !url.secure {
         return exchange(wire, method, url, headers, None).await;
     }
@@ -222,6 +227,7 @@ async fn exchange(
         step: Step::Head,
         why: head_problem(&error, url.secure),
         handshake: handshake.clone(),
+        unsupported: false,
     })?;
     Ok(Answer { response, handshake, _connection: connection })
 }

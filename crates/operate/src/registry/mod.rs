@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 
 use crate::access::Access;
 
-pub use auth::{Challenge, Credentials};
+pub use auth::{Challenge, Credentials, fetch_token};
 pub use http::{Answer, Failure, Step, Url, ask};
 pub use tls::{Certificate, Handshake, Trust};
 

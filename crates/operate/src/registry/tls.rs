@@ -108,7 +108,7 @@ impl Trust {
             Ok(Ok(stream)) => Ok((stream, handshake)),
             Ok(Err(error)) => {
                 let why = problem(&error, host, &handshake);
-                Err(Failure { step: Step::Tls, why, handshake: Some(handshake) })
+                Err(Failure { handshake: Some(handshake), ..failed(why) })
             }
             Err(_) => Err(failed(format!("no TLS handshake within {} s", HANDSHAKE.as_secs()))),
         }
