@@ -4,7 +4,10 @@
 //! faults: that is the doctor's.
 
 pub mod access;
+pub mod certificate;
 pub mod change;
+pub mod collect;
+pub mod kubeconfig;
 pub mod pull_path;
 pub mod registry;
 pub mod seed;

@@ -1,23 +1,19 @@
 //! Reaches a cluster by the user's kubeconfig, and its nodes: those of a sandbox, this machine, or by OpenSSH.
 
-mod sandbox_node;
-
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use kube::Client;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use operate::access::{Access, Local, Ssh};
+use operate::access::{Access, Local};
+use operate::collect::api::Node;
+use operate::kubeconfig::Choice;
 use sandbox::Cluster;
-use sandbox::layout::{Home, Name};
 use serde_json::Value;
 
 use crate::cli::reach::Reach;
 use crate::commands::NotRunning;
-
-pub(crate) use sandbox_node::SandboxNode;
+use crate::nodes;
 
 /// How long any one question to the API may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -26,8 +22,6 @@ const PAGE: usize = 500;
 
 /// A cluster that was reached.
 pub(crate) struct Reached {
-    /// The context.
-    pub(crate) context: String,
     /// Its API server.
     pub(crate) server: String,
     /// A client.
@@ -72,35 +66,17 @@ impl KnownNode {
 
 /// Reaches the cluster.
 pub(crate) async fn connect(reach: &Reach) -> anyhow::Result<Reached> {
-    let kubeconfig = match &reach.kubeconfig {
-        Some(file) => Kubeconfig::read_from(file),
-        None => Kubeconfig::read(),
-    };
-    let kubeconfig = kubeconfig.context("read the kubeconfig; `shipmate doctor kubeconfig` says more")?;
-    let context = reach.context.clone().or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
-    if context.is_empty() {
-        bail!("no context is chosen: `kubectl config use-context NAME`, or --context NAME");
-    }
-    let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    let config = config.with_context(|| format!("use the context {context}"))?;
-    let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-    let sandbox = find_sandbox(&context, &server)?;
+    let choice = Choice::from_environment(reach.kubeconfig.clone(), reach.context.clone());
+    let chosen = choice.choose().await.context("no cluster is chosen; `shipmate doctor kubeconfig` says more")?;
+    let server = chosen.config.cluster_url.to_string().trim_end_matches('/').to_owned();
+    let sandbox = nodes::sandbox_of(&chosen);
     if let Some(cluster) = &sandbox
         && cluster.status().server.is_none()
     {
         return Err(NotRunning::Stopped(cluster.config().name.clone()).into());
     }
-    let client = Client::try_from(config).context("make an API client")?;
-    Ok(Reached { context, server, client, sandbox, reach: reach.clone() })
-}
-
-/// The sandbox of a context: it has the context's name and listens at its port.
-fn find_sandbox(context: &str, server: &str) -> anyhow::Result<Option<Cluster>> {
-    let Ok(name) = context.parse::<Name>() else { return Ok(None) };
-    let Ok(home) = Home::from_env() else { return Ok(None) };
-    let cluster = Cluster::find(&home, &name)?;
-    Ok(cluster.filter(|cluster| server == format!("https://127.0.0.1:{}", cluster.config().api_port)))
+    let client = Client::try_from(chosen.config).context("make an API client")?;
+    Ok(Reached { server, client, sandbox, reach: reach.clone() })
 }
 
 impl Reached {
@@ -165,62 +141,28 @@ impl Reached {
 
     /// The way onto a node.
     pub(crate) async fn access(&self, node: &KnownNode) -> anyhow::Result<Arc<dyn Access>> {
-        let name = &node.name;
+        let name = node.name.as_str();
         if let Some(cluster) = &self.sandbox {
-            let nodes = cluster.nodes();
-            let Some(found) = nodes.into_iter().find(|found| found.config().name.as_str() == name) else {
-                bail!("node {name} is simulated: it has no containerd");
-            };
-            return Ok(Arc::new(SandboxNode::new(found)?));
+            let found = nodes::of_sandbox(cluster).into_iter().find(|way| way.node() == name);
+            return found.with_context(|| format!("node {name} is simulated: it has no containerd"));
         }
-        let by_ssh = self.reach.ssh.is_some() || self.reach.ssh_config.is_some();
-        if !by_ssh && is_here(node) {
-            return Ok(Arc::new(Local::new(name.as_str())));
+        let known = Node { name: node.name.clone(), address: node.address().map(str::to_owned), ..Node::default() };
+        if let Some(way) = nodes::of_cluster(&self.reach, &[known]).await.pop() {
+            return Ok(way);
         }
-        if !by_ssh {
-            bail!("no way onto node {name} is given: use --ssh (or --ssh=USER@), which uses your own OpenSSH");
+        if is_here(node) {
+            return Ok(Arc::new(Local::new(name)));
         }
-        let destination = self.destination(node).await?;
-        let mut ssh = Ssh::new(name.as_str(), destination);
-        if let Some(file) = &self.reach.ssh_config {
-            ssh = ssh.with_config(file);
-        }
-        if self.reach.sudo {
-            ssh = ssh.with_sudo();
-        }
-        Ok(Arc::new(ssh))
-    }
-
-    /// What `ssh` is told: the node's name if the user's configuration says something about it, its address otherwise.
-    async fn destination(&self, node: &KnownNode) -> anyhow::Result<String> {
-        let configured = configured(&node.name, self.reach.ssh_config.as_deref()).await;
-        let host = if configured { Some(node.name.as_str()) } else { node.address() };
-        let host = host.with_context(|| format!("node {} has no address", node.name))?;
-        let user = self.reach.ssh.as_deref().unwrap_or_default().trim_end_matches('@');
-        Ok(if user.is_empty() { host.to_owned() } else { format!("{user}@{host}") })
+        bail!("no way onto node {name} is given: use --ssh (or --ssh=USER@), which uses your own OpenSSH")
     }
 }
 
-/// Whether the user's OpenSSH configuration says where a host of this name is.
-async fn configured(name: &str, config: Option<&Path>) -> bool {
-    let mut arguments = vec!["-G".to_owned()];
-    if let Some(config) = config {
-        arguments.extend(["-F".to_owned(), config.display().to_string()]);
-    }
-    arguments.extend(["--".to_owned(), name.to_owned()]);
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let Ok(ran) = Local::new("here").run("ssh", &arguments, None, LIMIT).await else { return false };
-    let text = ran.text();
-    let host = text.lines().find_map(|line| line.strip_prefix("hostname "));
-    ran.succeeded() && host.is_some_and(|host| host != name)
-}
-
-/// Whether a node is this machine: it has its id, and its name.
+/// Whether a node is this machine: it booted when this one did.
 fn is_here(node: &KnownNode) -> bool {
-    let read = |file: &str| std::fs::read_to_string(file).map(|text| text.trim().to_owned()).unwrap_or_default();
-    let same = |file: &str, word: &str| !word.is_empty() && read(file) == word;
-    same("/etc/machine-id", node.info("machineID")) && same("/proc/sys/kernel/hostname", &node.name)
-        || same("/proc/sys/kernel/random/boot_id", node.info("bootID"))
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let known = node.info("bootID");
+    !known.is_empty() && boot.trim() == known && hostname.trim().split('.').next() == node.name.split('.').next()
 }
 
 fn percent(text: &str) -> String {
