@@ -39,12 +39,12 @@ pub enum Removal {
 pub async fn unstage(target: &Target, id: &str, seed: &NodeSeed) -> Result<Removal, StockError> {
     let stock = stock::open(target).await?;
     let there = stock.names().await?;
-    let ours: Vec<&str> = seed.names.iter().map(|claim| claim.name.as_str()).collect();
+    // A name that was there before stays, and keeps the image for its containers.
+    let going: Vec<&str> =
+        seed.names.iter().filter(|claim| claim.before.is_none()).map(|claim| claim.name.as_str()).collect();
     let users = stock.users().await?;
-    // What points at the same image by a name that is not ours keeps it for its containers.
-    let goes = seed.names.iter().any(|claim| claim.before.is_none());
     let by: Vec<String> =
-        users.iter().filter(|user| goes && ours.contains(&user.image.as_str())).map(user_name).collect();
+        users.iter().filter(|user| going.contains(&user.image.as_str())).map(user_name).collect();
     if !by.is_empty() {
         return Ok(Removal::InUse { by });
     }

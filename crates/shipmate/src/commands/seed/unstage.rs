@@ -1,5 +1,6 @@
 //! `shipmate image unseed`.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -8,7 +9,7 @@ use futures::stream::{self, StreamExt as _};
 use operate::seed::{NodeSeed, NodeState, Removal, StockError, unstage};
 use serde_json::json;
 
-use super::{now, receipts, ways};
+use super::{now, receipts, short, ways};
 use crate::cli::Format;
 use crate::cli::seed::ImageUnseed;
 use crate::output;
@@ -94,13 +95,16 @@ fn told(result: &Result<Removal, StockError>) -> (bool, String) {
             let mut words = Vec::new();
             let mut say = |names: &[String], what: &str| {
                 if !names.is_empty() {
+                    let names: Vec<String> = names.iter().map(|name| brief(name)).collect();
                     words.push(format!("{what} {}", names.join(", ")));
                 }
             };
             say(removed, "removed");
             say(restored, "put back");
-            for (name, why) in left {
-                words.push(format!("left {name}: {why}"));
+            let reasons: BTreeSet<&str> = left.iter().map(|(_, why)| why.as_str()).collect();
+            for reason in reasons {
+                let names = left.iter().filter(|(_, why)| why == reason).map(|(name, _)| brief(name));
+                words.push(format!("left {} ({reason})", names.collect::<Vec<_>>().join(", ")));
             }
             if words.is_empty() {
                 words.push("nothing of it was there any more".to_owned());
@@ -109,6 +113,14 @@ fn told(result: &Result<Removal, StockError>) -> (bool, String) {
         }
         Ok(Removal::InUse { by }) => (false, format!("left, it is in use by {}", by.join(", "))),
         Err(error) => (false, format!("failed: {error}")),
+    }
+}
+
+/// A name with its digest as short as people compare them.
+fn brief(name: &str) -> String {
+    match name.split_once("sha256:") {
+        Some((before, digest)) => format!("{before}sha256:{}", short(digest)),
+        None => name.to_owned(),
     }
 }
 
