@@ -36,7 +36,7 @@ pub fn keys(config: &str) -> Result<Vec<String>, String> {
 /// When the configuration is no JSON of that form.
 pub fn matching(config: &str, image: &ImageName) -> Result<Vec<Entry>, String> {
     let mut entries = entries(config)?;
-    entries.sort_by(|a, b| normal(&b.0).cmp(&normal(&a.0)));
+    entries.sort_by_key(|(key, _)| std::cmp::Reverse(normal(key)));
     let target = format!("{}/{}", image.domain, image.repository);
     let fits = |key: &str| {
         let normal = normal(key);

@@ -98,6 +98,10 @@ impl Url {
             return Err(bad());
         }
         let explicit = authority.port_u16();
+        let tail = authority.as_str().rsplit_once(':').map(|(_, port)| port).filter(|port| !port.contains(']'));
+        if explicit.is_none() && tail.is_some_and(|port| !port.is_empty()) {
+            return Err(bad());
+        }
         let port = explicit.unwrap_or(if secure { 443 } else { 80 });
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         Ok(Self { secure, host, port, explicit_port: explicit.is_some(), path })

@@ -18,6 +18,9 @@ use crate::access::{Access, Ran};
 const QUERY: Duration = Duration::from_secs(60);
 /// For a whole image over a slow line.
 const LOAD: Duration = Duration::from_secs(2 * 60 * 60);
+/// How often, and how many times, it is looked whether CRI has seen an image.
+const SEEN_LOOK: Duration = Duration::from_millis(100);
+const SEEN_LOOKS: u32 = 30;
 /// How much of a blob is in memory at a time.
 const CHUNK: usize = 1 << 20;
 /// A tar archive consists of blocks of so many bytes.
@@ -46,6 +49,18 @@ impl Ctr {
     async fn lines(&self, words: &[&str]) -> Result<Vec<String>, StockError> {
         let ran = self.run(words).await?;
         Ok(String::from_utf8_lossy(&ran.stdout).lines().map(str::to_owned).collect())
+    }
+
+    /// CRI makes this name when it sees the image, a moment later; without CRI nobody does, and nobody needs it.
+    async fn label_id(&self, id: &str, labels: &BTreeMap<String, String>) -> Result<(), StockError> {
+        for _ in 0..SEEN_LOOKS {
+            match self.label(id, labels).await {
+                Err(StockError::Ctr { words, .. }) if words.contains("not found") => {}
+                result => return result,
+            }
+            tokio::time::sleep(SEEN_LOOK).await;
+        }
+        Ok(())
     }
 
     async fn holds_document(&self, digest: &Digest) -> Result<bool, StockError> {
@@ -116,11 +131,7 @@ impl Stock for Ctr {
             for name in &image.names {
                 self.label(&name.to_string(), labels).await?;
             }
-            // CRI makes this name when it sees the image; without CRI nobody needs it.
-            match self.label(image.config.as_str(), labels).await {
-                Err(StockError::Ctr { words, .. }) if words.contains("not found") => {}
-                result => result?,
-            }
+            self.label_id(image.config.as_str(), labels).await?;
         }
         Ok(())
     }
@@ -273,5 +284,29 @@ mod tests {
         assert_eq!((&before.names, &before.target.digest), (&after.names, &after.target.digest));
         let total: u64 = source.blobs_of(before).map(|(_, size)| size).sum();
         assert_eq!(count.load(Ordering::Relaxed), total);
+    }
+
+    #[tokio::test]
+    async fn of_several_images_the_named_one_is_taken() {
+        let build =
+            |name: &str| ImageBuilder::new().file(name, 0o644, "x").build(vec![format!("{name}:1").parse().unwrap()]);
+        let mut source = build("one");
+        source.extend(build("two"));
+        let mut archive = Vec::new();
+        let nobody: Bytes = Arc::new(|_| ());
+        write_archive(&mut archive, &Arc::new(source), &nobody).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("two.tar");
+        std::fs::write(&file, archive).unwrap();
+        let here = cri::import::Platform::here();
+        let read = |name: &str, platform| crate::seed::image_in(&file, &name.parse().unwrap(), platform, true);
+        let two = read("two:1", &here).unwrap();
+        let names: Vec<String> = two.images()[0].names.iter().map(ToString::to_string).collect();
+        let digest = &two.images()[0].target.digest;
+        assert_eq!(names, ["docker.io/library/two:1".to_owned(), format!("docker.io/library/two@{digest}")]);
+        let none = read("three:1", &here).unwrap_err();
+        assert!(none.contains("docker.io/library/one:1, docker.io/library/two:1"), "{none}");
+        let other = read("two:1", &cri::import::Platform::linux("s390x")).unwrap_err();
+        assert!(other.contains("and the node is linux/s390x"), "{other}");
     }
 }

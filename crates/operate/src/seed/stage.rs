@@ -16,6 +16,9 @@ use super::{PINNED, RECEIPT, Target};
 /// Nodes that are served at a time: this machine's line to them is one.
 const AT_A_TIME: usize = 16;
 
+/// Told the node and what happens on it.
+pub type Watch = Arc<dyn Fn(&str, StageEvent) + Send + Sync>;
+
 /// What is to be staged.
 pub struct Stage<'a> {
     /// The image as it will be called on the nodes.
@@ -27,7 +30,7 @@ pub struct Stage<'a> {
     /// Now, RFC 3339.
     pub now: &'a (dyn Fn() -> String + Send + Sync),
     /// Told what happens.
-    pub watch: Arc<dyn Fn(&str, StageEvent) + Send + Sync>,
+    pub watch: Watch,
 }
 
 /// What happens on a node.

@@ -43,8 +43,7 @@ pub async fn unstage(target: &Target, id: &str, seed: &NodeSeed) -> Result<Remov
     let going: Vec<&str> =
         seed.names.iter().filter(|claim| claim.before.is_none()).map(|claim| claim.name.as_str()).collect();
     let users = stock.users().await?;
-    let by: Vec<String> =
-        users.iter().filter(|user| going.contains(&user.image.as_str())).map(user_name).collect();
+    let by: Vec<String> = users.iter().filter(|user| going.contains(&user.image.as_str())).map(user_name).collect();
     if !by.is_empty() {
         return Ok(Removal::InUse { by });
     }

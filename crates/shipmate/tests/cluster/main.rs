@@ -15,6 +15,7 @@ mod life;
 mod nodes;
 mod output;
 mod pods;
+mod seed;
 mod services;
 mod streams;
 mod support;

@@ -15,17 +15,31 @@ use crate::reach::Reached;
 /// No password is longer.
 const MAX_PASSWORD: u64 = 64 << 10;
 
-pub(super) async fn options(ask: &Ask, image: &ImageName, reached: &Reached) -> anyhow::Result<Options> {
-    let credentials = match (&ask.user, &ask.pull_secret) {
-        (Some(user), _) => Some(Credentials::new(user, password()?)),
-        (None, Some(secret)) => Some(of_secret(secret, image, reached).await?),
-        (None, None) => None,
-    };
-    let authority = match &ask.ca_file {
-        Some(file) => Some(std::fs::read(file).with_context(|| format!("read {}", file.display()))?),
-        None => None,
-    };
-    Ok(Options { plain_http: ask.plain_http, authority, credentials })
+/// Who asks, and how. A password is read once, for all images.
+pub(super) struct Asker<'a> {
+    ask: &'a Ask,
+    password: Option<String>,
+}
+
+impl<'a> Asker<'a> {
+    pub(super) fn new(ask: &'a Ask) -> anyhow::Result<Self> {
+        let password = if ask.password_stdin { Some(password()?) } else { None };
+        Ok(Self { ask, password })
+    }
+
+    /// For one image: a pull secret has entries for registries.
+    pub(super) async fn options(&self, image: &ImageName, reached: &Reached) -> anyhow::Result<Options> {
+        let credentials = match (&self.ask.user, &self.password, &self.ask.pull_secret) {
+            (Some(user), Some(password), _) => Some(Credentials::new(user, password)),
+            (_, _, Some(secret)) => Some(of_secret(secret, image, reached).await?),
+            _ => None,
+        };
+        let authority = match &self.ask.ca_file {
+            Some(file) => Some(std::fs::read(file).with_context(|| format!("read {}", file.display()))?),
+            None => None,
+        };
+        Ok(Options { plain_http: self.ask.plain_http, authority, credentials })
+    }
 }
 
 fn password() -> anyhow::Result<String> {

@@ -10,7 +10,8 @@ use operate::registry::Repository;
 use operate::seed::{NodeSeed, NodeState, Presence, Receipt, presence};
 use serde_json::json;
 
-use super::{credentials, receipts, short, ways};
+use super::credentials::Asker;
+use super::{receipts, short, ways};
 use crate::cli::Format;
 use crate::cli::seed::ImageSeeded;
 use crate::output;
@@ -30,6 +31,7 @@ pub(super) async fn run(arguments: &ImageSeeded) -> anyhow::Result<ExitCode> {
     let reached = reach::connect(&arguments.reach).await?;
     let mut receipts = receipts()?.of_cluster(&reached.identity().await)?;
     receipts.retain(|receipt| wanted.as_ref().is_none_or(|name| name.to_string() == receipt.reference));
+    let asker = Asker::new(&arguments.ask)?;
     let mut rows = Vec::new();
     for receipt in &receipts {
         let seeds: Vec<NodeSeed> =
@@ -37,7 +39,7 @@ pub(super) async fn run(arguments: &ImageSeeded) -> anyhow::Result<ExitCode> {
         if seeds.is_empty() {
             continue;
         }
-        let upstream = upstream(receipt, arguments, &reached).await;
+        let upstream = upstream(receipt, arguments.offline, &asker, &reached).await;
         let found = on_nodes(&reached, &seeds, arguments.offline).await;
         for (seed, on_node) in seeds.into_iter().zip(found) {
             let upstream = match &upstream {
@@ -53,8 +55,8 @@ pub(super) async fn run(arguments: &ImageSeeded) -> anyhow::Result<ExitCode> {
 }
 
 /// The digest that the tag points at now.
-async fn upstream(receipt: &Receipt, arguments: &ImageSeeded, reached: &Reached) -> Result<String, String> {
-    if arguments.offline {
+async fn upstream(receipt: &Receipt, offline: bool, asker: &Asker<'_>, reached: &Reached) -> Result<String, String> {
+    if offline {
         return Err("--offline".to_owned());
     }
     if let Some(archive) = &receipt.archive {
@@ -64,7 +66,7 @@ async fn upstream(receipt: &Receipt, arguments: &ImageSeeded, reached: &Reached)
     if let Version::Digest(digest) = &name.version {
         return Ok(digest.clone());
     }
-    let options = credentials::options(&arguments.ask, &name, reached).await;
+    let options = asker.options(&name, reached).await;
     let mut options = options.map_err(|error| format!("{error:#}"))?;
     options.plain_http |= receipt.plain_http;
     let asked = async {

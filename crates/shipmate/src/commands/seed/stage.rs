@@ -15,7 +15,8 @@ use sandbox::layout::Home;
 use serde_json::{Value, json};
 
 use super::bars::Bars;
-use super::{Ways, credentials, now, policy, receipts, short, ways};
+use super::credentials::Asker;
+use super::{Ways, now, policy, receipts, short, ways};
 use crate::cli::Format;
 use crate::cli::seed::ImageSeed;
 use crate::output;
@@ -121,7 +122,7 @@ async fn sources(
         }
         return Ok((sources, None));
     }
-    let options = credentials::options(&arguments.ask, name, reached).await?;
+    let options = Asker::new(&arguments.ask)?.options(name, reached).await?;
     let repository = Repository::of(name, Arc::new(Local::new("this machine")), &options)?;
     let directory =
         ContentDir::open(&Home::from_env()?.path().join("seed-content"), name).context("make a directory")?;
