@@ -172,7 +172,7 @@ impl Registry {
     pub fn start(storage: &Path, more: &str) -> Self {
         let host = format!("127.0.0.1:{}", free_port());
         let settings = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdir: {:?}}}}}\nhttp:\n  addr: {host:?}\n{more}",
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {:?}}}}}\nhttp:\n  addr: {host:?}\n{more}",
             storage.display().to_string()
         );
         let file = storage.join(format!("{}.yml", host.replace(':', "-")));

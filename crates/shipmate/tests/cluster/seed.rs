@@ -227,7 +227,7 @@ impl<'a> Registry<'a> {
         let host = format!("{}:{PORT}", ip.trim());
         let data = cluster.dir().join("registry");
         let settings = format!(
-            "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdir: {:?}}}}}\nhttp: {{addr: {host:?}}}\n",
+            "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {:?}}}}}\nhttp: {{addr: {host:?}}}\n",
             data.display().to_string()
         );
         let settings = cluster.write("registry.yml", settings);
