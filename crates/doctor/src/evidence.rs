@@ -160,13 +160,6 @@ impl Evidence {
         serde_json::to_string_pretty(self).expect("strings and enums have a JSON form")
     }
 
-    /// The same evidence with each item changed.
-    #[must_use]
-    pub fn map_items(self, change: impl FnMut(Item) -> Item) -> Self {
-        let Self { target_minor, items, read: _ } = self;
-        Self { target_minor, items: items.into_iter().map(change).collect(), read: OnceLock::new() }
-    }
-
     /// All items, for who wants to keep them.
     pub fn into_items(self) -> Vec<Item> {
         self.items

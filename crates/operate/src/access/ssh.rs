@@ -64,7 +64,8 @@ impl Ssh {
     fn command(&self) -> Command {
         let mut command = Command::new("ssh");
         // Never waits for a password that nobody can type: many nodes are asked at once.
-        command.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]);
+        // Warnings of its own (a new host key) are no words of the program that runs there.
+        command.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR"]);
         if let Some(config) = &self.config {
             command.args(["-F", config]);
         }

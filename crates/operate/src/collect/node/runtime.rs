@@ -12,7 +12,8 @@ use tokio::time::timeout;
 
 use super::answered;
 use super::containerd::Layout;
-use super::sources::Question;
+use super::script::NOT_HERE;
+use super::sources::{Question, quoted};
 use crate::access::Access;
 
 /// How long containerd may take for one answer.
@@ -182,17 +183,22 @@ fn listed(images: &[cri::v1::Image]) -> String {
 
 /// Through the programs on the node.
 async fn asked(access: &dyn Access, socket: &str) -> Vec<Item> {
-    let endpoint = format!("--runtime-endpoint unix://{socket}");
-    let address = format!("--address {socket}");
+    let place = quoted(socket);
+    let endpoint = format!("--runtime-endpoint unix://{place}");
+    let address = format!("--address {place}");
     let mut ls = Question::command(format!("ls -l {socket} {}", OTHERS.join(" ")));
-    ls.command = format!("for f in {socket} {}; do [ -S $f ] && ls -l $f; done; true", OTHERS.join(" "));
+    ls.command = format!("for f in {place} {}; do [ -S \"$f\" ] && ls -l \"$f\"; done; true", OTHERS.join(" "));
     let with = |kind, program: &str, option: &str, rest: &str| {
         let mut question = Question::command(format!("{program} {rest}")).of_kind(kind);
-        question.command = question.command.replace(&format!("; {program} "), &format!("; {program} {option} "));
+        let call = format!("; {program} {option} ");
+        question.command = question.command.replace(&format!("; {program} "), &call);
         question
     };
+    let mut plugins = with(ItemKind::CtrOutput, "ctr", &address, "plugins ls");
+    // Without a socket it would try again and again.
+    plugins.command = format!("[ -S {place} ] || exit {NOT_HERE}; {}", plugins.command);
     let questions = [
-        with(ItemKind::CtrOutput, "ctr", &address, "plugins ls"),
+        plugins,
         with(ItemKind::CrictlOutput, "crictl", &endpoint, "info"),
         with(ItemKind::CrictlOutput, "crictl", &endpoint, "images"),
         ls,

@@ -224,7 +224,7 @@ mod tests {
         let (kind, origin, text) = item(&Question::command("df -h /"), said("x\n")).unwrap();
         assert_eq!((kind, origin.as_str(), text.as_str()), (ItemKind::NodeFacts, "n1: df -h /", "x\n"));
         let file = Question::file(ItemKind::ContainerdConfig, "/etc/containerd/config.toml");
-        assert_eq!(item(&file, said("auth = \"dTpw\"\n")).unwrap().2, "auth = \"REDA\"\n");
+        assert_eq!(item(&file, said("auth = \"dTpw\"\n")).unwrap().2, "auth = \"REDACTED\"\n");
         assert_eq!(item(&file, said("")).unwrap().1, "n1 /etc/containerd/config.toml");
         let journal = journal("kubelet", ItemKind::KubeletLog, None);
         assert_eq!(item(&journal, said("")).unwrap().1, "n1 journalctl -u kubelet -b");
