@@ -146,7 +146,7 @@ impl Reached {
             let found = nodes::of_sandbox(cluster).into_iter().find(|way| way.node() == name);
             return found.with_context(|| format!("node {name} is simulated: it has no containerd"));
         }
-        let known = Node { name: node.name.clone(), address: node.address().map(str::to_owned), ..Node::default() };
+        let known = Node { name: node.name.clone(), address: node.address().map(str::to_owned) };
         if let Some(way) = nodes::of_cluster(&self.reach, &[known]).await.pop() {
             return Ok(way);
         }

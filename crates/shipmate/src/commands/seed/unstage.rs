@@ -33,7 +33,7 @@ pub(super) async fn run(arguments: &ImageUnseed) -> anyhow::Result<ExitCode> {
     let nodes = reached.nodes(None).await?;
     let known: Vec<_> = nodes.into_iter().filter(|node| there.iter().any(|seed| seed.node == node.name)).collect();
     if arguments.dry_run {
-        let lines: String = there.iter().map(|seed| plan(seed)).collect();
+        let lines: String = there.iter().map(plan).collect();
         output::print(&lines)?;
         return Ok(ExitCode::SUCCESS);
     }
