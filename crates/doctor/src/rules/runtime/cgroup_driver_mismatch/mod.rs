@@ -35,6 +35,8 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
             format!("the kubelet uses {kubelet}, Docker uses {docker} as cgroup driver")
         } else if text.contains("expected cgroupsPath to be of format") {
             "the runtime makes cgroups by systemd, and the kubelet names them as the driver cgroupfs does".to_owned()
+        } else if text.contains("did not receive slice as parent") || text.contains("cgroup should be a valid slice") {
+            "the runtime makes cgroups by systemd, and the kubelet names them as the driver cgroupfs does".to_owned()
         } else if text.contains("invalid slice name") || (text.contains("cgroup driver") && text.contains("mismatch")) {
             "the kubelet and the runtime use different cgroup drivers".to_owned()
         } else {
@@ -168,8 +170,8 @@ fn asks_the_runtime(evidence: &Evidence, node: &str) -> bool {
 }
 
 fn explain(finding: &mut Finding, evidence: &Evidence, node: &str) {
-    const WORDS: [&str; 5] =
-        ["cgroup driver", "expected cgroupsPath", "invalid slice name", "in controller set", "sandbox changed, it will be killed"];
+    const WORDS: [&str; 6] =
+        ["cgroup driver", "slice", "expected cgroupsPath", "invalid slice name", "in controller set", "sandbox changed, it will be killed"];
     let all = evidence.read().messages.iter().filter(|message| !message.over && same_node(&message.node, node));
     for message in all.filter(|message| WORDS.iter().any(|words| message.text.contains(words))) {
         finding.message(message);
