@@ -12,16 +12,19 @@ pub mod listing;
 pub mod log;
 pub mod manifest;
 pub mod messages;
+pub mod network;
 pub mod nodes;
 pub mod objects;
 pub mod plugins;
 pub mod pods;
 pub mod pulls;
 pub mod reference;
+pub mod secrets;
 pub mod table;
 pub mod times;
 pub mod toml;
 pub mod versions;
+pub mod written;
 pub mod yaml;
 
 pub use answers::Answer;
@@ -58,6 +61,10 @@ pub struct Read {
     pub pulls: Vec<Pull>,
     /// Hosts that were tried in vain before another one.
     pub attempts: Vec<Attempt>,
+    /// Images as they are written in manifests and objects.
+    pub images: Vec<written::Written>,
+    /// Pull secrets.
+    pub secrets: secrets::Secrets,
     /// containerd's plugins.
     pub plugins: Plugins,
     /// Objects that are known to exist.
@@ -107,9 +114,11 @@ impl Read {
         for message in &read.messages {
             read.by_pod.entry(message.pod.clone()).or_default().push(message.number);
         }
+        read.images = written::read(items, &read.objects, &read.pods);
         read.nodes = nodes::read(items, &read.objects);
         read.existing = existing::read(items, &read.objects);
         read.pod_rows = existing::pod_rows(items);
+        read.secrets = secrets::read(items, &read);
         read.facts = Facts::of(items);
         read.plugins = Plugins::of(items);
         read.versions = versions::read(items, &read.objects);

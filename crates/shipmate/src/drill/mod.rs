@@ -5,9 +5,22 @@
 //! that mend it. Each is also an end-to-end test: `doctor` must name its cause.
 
 mod blank_in_endpoint;
+mod certificate;
+mod clock_off;
 mod cri_disabled;
+mod disk_full;
+mod http_undeclared;
+mod lost_kubeconfig;
+mod old_file_system;
+mod old_manifest;
+mod other_version;
+mod out_of_memory;
+mod probe_wrong;
+mod pull_secret_missing;
+mod pull_secret_wrong;
 mod registry;
 mod stage;
+mod untrusted_ca;
 
 pub(crate) use stage::Stage;
 
@@ -41,7 +54,22 @@ fn nothing_left(_: &Stage) -> anyhow::Result<()> {
 }
 
 /// All drills.
-pub(crate) const DRILLS: &[Drill] = &[blank_in_endpoint::DRILL, cri_disabled::DRILL];
+pub(crate) const DRILLS: &[Drill] = &[
+    blank_in_endpoint::DRILL,
+    old_file_system::DRILL,
+    cri_disabled::DRILL,
+    other_version::DRILL,
+    http_undeclared::DRILL,
+    untrusted_ca::DRILL,
+    clock_off::DRILL,
+    pull_secret_missing::DRILL,
+    pull_secret_wrong::DRILL,
+    out_of_memory::DRILL,
+    probe_wrong::DRILL,
+    disk_full::DRILL,
+    old_manifest::DRILL,
+    lost_kubeconfig::DRILL,
+];
 
 /// The drill of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Drill> {

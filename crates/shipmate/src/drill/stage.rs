@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::discovery::{Scope, pinned_kind};
 use kube::{Api, Client};
@@ -134,6 +134,24 @@ impl Stage {
         })
     }
 
+    /// Whether the API server would take an object: asked by a dry run.
+    pub(crate) fn would_take(&self, object: &Value) -> anyhow::Result<()> {
+        self.with_client(async |client| {
+            let asked = PostParams { dry_run: true, ..PostParams::default() };
+            api(&client, object).await?.create(&asked, &serde_json::from_value(object.clone())?).await?;
+            Ok(())
+        })
+    }
+
+    /// How many events there are with this reason.
+    pub(crate) fn events(&self, reason: &str) -> anyhow::Result<usize> {
+        self.with_client(async |client| {
+            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Event"));
+            let events: Api<DynamicObject> = Api::default_namespaced_with(client, &resource);
+            Ok(events.list(&ListParams::default().fields(&format!("reason={reason}"))).await?.items.len())
+        })
+    }
+
     /// Pods with a label that are not Ready, and why.
     pub(crate) fn unready(&self, label: &str) -> anyhow::Result<Vec<String>> {
         let pods = self.pods(label)?;
@@ -148,7 +166,7 @@ impl Stage {
     pub(crate) fn pods(&self, label: &str) -> anyhow::Result<Vec<Value>> {
         self.with_client(async |client| {
             let pods: Api<DynamicObject> = Api::default_namespaced_with(client, &pods_resource());
-            let found = pods.list(&kube::api::ListParams::default().labels(label)).await?;
+            let found = pods.list(&ListParams::default().labels(label)).await?;
             Ok(found.items.into_iter().map(serde_json::to_value).collect::<Result<_, _>>()?)
         })
     }
