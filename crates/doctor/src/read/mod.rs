@@ -4,10 +4,12 @@
 //! in it, so that a rule can point there.
 
 pub mod answers;
+pub mod conntrack;
 pub mod containerd;
 mod events;
 pub mod existing;
 pub mod facts;
+pub mod kubeconfig;
 pub mod listing;
 pub mod log;
 pub mod manifest;
@@ -17,6 +19,7 @@ pub mod nodes;
 pub mod objects;
 pub mod plugins;
 pub mod pods;
+pub mod postgres;
 pub mod pulls;
 pub mod reference;
 pub mod secrets;
@@ -30,6 +33,7 @@ pub mod yaml;
 pub use answers::Answer;
 pub use containerd::{ContainerdConfig, HostsToml};
 pub use facts::{Fact, Facts};
+pub use kubeconfig::Kubeconfig;
 pub use messages::{Message, Speaker};
 pub use plugins::{PluginStatus, Plugins};
 pub use pods::Pod;
@@ -51,6 +55,12 @@ pub struct Read {
     pub configs: Vec<ContainerdConfig>,
     /// `hosts.toml` files.
     pub hosts: Vec<HostsToml>,
+    /// What PostgreSQL told.
+    pub postgres: postgres::Postgres,
+    /// Connections of nodes' tables.
+    pub flows: Vec<conntrack::Flow>,
+    /// Kubeconfigs.
+    pub kubeconfigs: Vec<Kubeconfig>,
     /// Objects of the API.
     pub objects: Vec<objects::Found>,
     /// Nodes, as the API shows them.
@@ -99,6 +109,7 @@ impl Read {
         let mut read = Self::default();
         for (number, item) in items.iter().enumerate() {
             read.objects.extend(objects::read(number, item));
+            read.kubeconfigs.extend(Kubeconfig::read(number, item));
             match item.kind {
                 ItemKind::ContainerdConfig => read.configs.push(ContainerdConfig::read(number, item)),
                 ItemKind::Manifest => read.manifests.push(manifest::Manifest::read(number, item)),
@@ -116,6 +127,8 @@ impl Read {
         }
         read.images = written::read(items, &read.objects, &read.pods);
         read.nodes = nodes::read(items, &read.objects);
+        read.postgres = postgres::Postgres::of(items);
+        read.flows = conntrack::read(items);
         read.existing = existing::read(items, &read.objects);
         read.pod_rows = existing::pod_rows(items);
         read.secrets = secrets::read(items, &read);
@@ -128,6 +141,12 @@ impl Read {
     /// Messages that tell of a failure which is not over.
     pub fn failures(&self) -> impl Iterator<Item = &Message> {
         self.messages.iter().filter(|message| message.is_failure())
+    }
+
+    /// The failed pull that a message tells of.
+    pub fn pull_of(&self, message: usize) -> Option<&Pull> {
+        let at = self.pulls.binary_search_by_key(&message, |pull| pull.message).ok()?;
+        self.pulls.get(at)
     }
 
     /// Failures that have all these words in them.
