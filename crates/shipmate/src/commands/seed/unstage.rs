@@ -23,7 +23,7 @@ pub(super) async fn run(arguments: &ImageUnseed) -> anyhow::Result<ExitCode> {
     let reached = reach::connect(&arguments.reach).await?;
     let waiting = || eprintln!("another command on {name} is at work: waiting for it");
     let identity = reached.identity().await;
-    let receipts = receipts()?;
+    let receipts = receipts(&reached)?;
     if !receipts.of_cluster(&identity)?.iter().any(|receipt| receipt.reference == name.to_string()) {
         bail!("{name} was not seeded into this cluster from here: `shipmate image seeded` lists what was");
     }
