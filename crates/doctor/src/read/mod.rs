@@ -13,6 +13,9 @@ pub mod nodes;
 pub mod objects;
 pub mod plugins;
 pub mod pods;
+pub mod pulls;
+pub mod reference;
+pub mod registry;
 pub mod table;
 pub mod times;
 pub mod toml;
@@ -24,6 +27,8 @@ pub use facts::{Fact, Facts};
 pub use messages::{Message, Speaker};
 pub use plugins::{PluginStatus, Plugins};
 pub use pods::Pod;
+pub use pulls::{Answer, Attempt, Pull};
+pub use reference::Reference;
 
 use crate::evidence::{Item, ItemKind};
 
@@ -44,6 +49,14 @@ pub struct Read {
     pub nodes: Vec<nodes::Node>,
     /// What nodes say of themselves.
     pub facts: Facts,
+    /// Pulls that failed and are not over.
+    pub pulls: Vec<Pull>,
+    /// Hosts that were tried in vain before another one.
+    pub attempts: Vec<Attempt>,
+    /// Directories under `certs.d` that listings show.
+    pub directories: Vec<registry::Directory>,
+    /// Registry settings that containerd runs with.
+    pub running: Vec<registry::Running>,
     /// containerd's plugins.
     pub plugins: Plugins,
     /// Versions of programs.
@@ -56,12 +69,30 @@ pub fn same_node(one: &str, other: &str) -> bool {
     one.is_empty() || other.is_empty() || one == other || within(one, other) || within(other, one)
 }
 
+/// What an item is, also where `cat` printed a file whose kind is known by its path.
+fn file_kind(item: &Item) -> ItemKind {
+    let source = item.origin.source();
+    let source = source.strip_prefix("sudo ").unwrap_or(source);
+    match source.strip_prefix("cat ") {
+        Some(path) if item.kind == ItemKind::NodeFacts && !path.contains([' ', ';', '|']) => {
+            if path.ends_with("/hosts.toml") {
+                ItemKind::HostsToml
+            } else if path.ends_with("containerd/config.toml") {
+                ItemKind::ContainerdConfig
+            } else {
+                item.kind
+            }
+        }
+        _ => item.kind,
+    }
+}
+
 impl Read {
     pub(crate) fn of(items: &[Item]) -> Self {
         let mut read = Self::default();
         for (number, item) in items.iter().enumerate() {
             read.objects.extend(objects::read(number, item));
-            match item.kind {
+            match file_kind(item) {
                 ItemKind::ContainerdConfig => read.configs.push(ContainerdConfig::read(number, item)),
                 ItemKind::HostsToml => read.hosts.push(HostsToml::read(number, item)),
                 _ => {}
@@ -69,8 +100,12 @@ impl Read {
         }
         read.pods = pods::read(items, &read.objects);
         read.messages = messages::read(items, &read.objects, &read.pods);
+        pulls::settle(&mut read.messages, &read.pods);
+        (read.pulls, read.attempts) = pulls::read(items, &read.messages, &read.pods);
         read.nodes = nodes::read(items, &read.objects);
         read.facts = Facts::of(items);
+        read.directories = registry::directories(items, &read);
+        read.running = registry::running(items);
         read.plugins = Plugins::of(items);
         read.versions = versions::read(items, &read.objects);
         read
