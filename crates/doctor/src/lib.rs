@@ -10,6 +10,7 @@
 pub mod evidence;
 pub mod examine;
 pub mod finding;
+pub mod near;
 pub mod page;
 pub mod paste;
 pub mod read;

@@ -43,6 +43,7 @@ environment of the server:
   FAIL_AFTER=SECONDS       exit after that time with EXIT_CODE (default 1)
   EXIT_CODE=N              without FAIL_AFTER: exit at once with N
   UNHEALTHY_AFTER=SECONDS  /healthz answers 500 after that time
+  LEAK=MEBIBYTES           take that much more memory each second, and keep it
 ";
 
 fn main() -> ExitCode {
@@ -80,6 +81,7 @@ struct Settings {
     fail_after: Option<Duration>,
     exit_code: Option<i32>,
     unhealthy_after: Option<Duration>,
+    leak: Option<usize>,
     started: Instant,
 }
 
@@ -92,6 +94,7 @@ impl Settings {
             fail_after: number("FAIL_AFTER")?.map(Duration::from_secs),
             exit_code: number("EXIT_CODE")?,
             unhealthy_after: number("UNHEALTHY_AFTER")?.map(Duration::from_secs),
+            leak: number("LEAK")?,
             started: Instant::now(),
         };
         let mut rest = options.iter();
@@ -142,6 +145,10 @@ fn serve(settings: &Settings) -> Result<ExitCode, String> {
         }
         (None, None) => {}
     }
+    if let Some(mebibytes) = settings.leak {
+        log(&format!("leaking {mebibytes} MiB each second on purpose (LEAK)"));
+        std::thread::spawn(move || leak(mebibytes));
+    }
     // One socket for both families where the kernel has IPv6, IPv4 otherwise.
     let listener = TcpListener::bind(("::", settings.port))
         .or_else(|_| TcpListener::bind(("0.0.0.0", settings.port)))
@@ -164,6 +171,16 @@ fn serve(settings: &Settings) -> Result<ExitCode, String> {
         }
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Takes memory and never gives it back. It is written to, or the kernel would only promise it.
+fn leak(mebibytes: usize) {
+    let mut kept = Vec::new();
+    loop {
+        kept.push(vec![1_u8; mebibytes << 20]);
+        std::hint::black_box(&kept);
+        std::thread::sleep(Duration::from_secs(1));
+    }
 }
 
 fn answer(stream: &mut TcpStream, settings: &Settings) -> io::Result<()> {

@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Kubectl(Kubectl),
     /// Open a shell, or run a command, on a node
     Shell(Shell),
+    /// Practise on a known incident
+    Drill(Drill),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Run the API server and controllers (started by `start`)
@@ -98,6 +100,38 @@ pub(crate) struct Start {
     /// Deploy the sample web application.
     #[arg(long)]
     pub(crate) sample: bool,
+}
+
+/// Arguments of `drill`.
+#[derive(Args)]
+pub(crate) struct Drill {
+    /// Name of the drill's own cluster, and of its kubectl context.
+    #[arg(long, short = 'n', default_value = "drill", value_name = "NAME", global = true)]
+    pub(crate) name: String,
+    #[command(subcommand)]
+    pub(crate) command: DrillCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum DrillCommand {
+    /// List the drills
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Start a cluster of two nodes, break something in it, and tell what a user would see
+    Start {
+        /// Name of the drill.
+        drill: String,
+    },
+    /// Give a hint; the next one, each time
+    Hint,
+    /// Tell whether it is mended: exit code 0 when it is, 1 when it is not
+    Check,
+    /// Mend it, and tell each step
+    Solve,
+    /// End the drill and delete its cluster
+    Reset,
 }
 
 /// Arguments of `restart`.

@@ -5,6 +5,7 @@
 mod cli;
 mod client;
 mod commands;
+mod drill;
 mod output;
 mod process;
 
@@ -48,6 +49,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain(arguments) => commands::explain::run(&arguments)?,
         Command::Kubectl(arguments) => return commands::kubectl::run(&arguments),
         Command::Shell(arguments) => return commands::shell::run(&arguments),
+        Command::Drill(arguments) => return commands::drill::run(&arguments),
         Command::Completions(arguments) => commands::completions::run(&arguments)?,
         Command::Server(arguments) => process::server::run(&arguments)?,
         Command::Node(arguments) => process::node::run(&arguments)?,

@@ -43,7 +43,8 @@ impl ContainerdConfig {
         }
     }
 
-    fn parsed(&self) -> Option<&Toml> {
+    /// The content, if it is TOML.
+    pub fn parsed(&self) -> Option<&Toml> {
         self.toml.as_ref().ok()
     }
 

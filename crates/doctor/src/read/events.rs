@@ -11,15 +11,21 @@ use super::table;
 use crate::text::unquoted;
 
 /// Rows of `Type Reason Age From Message` and of `LAST SEEN TYPE REASON OBJECT MESSAGE`.
-pub(super) fn rows(number: usize, text: &str) -> Vec<Message> {
+/// `asked` is the namespace that the command named.
+pub(super) fn rows(number: usize, asked: Option<&str>, text: &str) -> Vec<Message> {
     let mut messages = Vec::new();
     for row in table::columns(text, "Type ") {
         if row.get("Reason").is_empty() {
             continue;
         }
+        if !row.get("LastTransitionTime").is_empty() {
+            messages.push(condition(number, &row));
+            continue;
+        }
         let mut message = blank(number, row.line, Speaker::Event, level(row.first()), &unquoted(row.get("Message")));
         row.get("Reason").clone_into(&mut message.reason);
         message.age = table::age(row.get("Age"));
+        message.count = table::times(row.get("Age"));
         messages.push(message);
     }
     for row in table::columns(text, "LAST SEEN").into_iter().chain(table::columns(text, "NAMESPACE ")) {
@@ -30,12 +36,34 @@ pub(super) fn rows(number: usize, text: &str) -> Vec<Message> {
             blank(number, row.line, Speaker::Event, level(row.get("TYPE")), &unquoted(row.get("MESSAGE")));
         row.get("REASON").clone_into(&mut message.reason);
         message.age = table::age(row.get("LAST SEEN"));
+        message.count = table::times(row.get("LAST SEEN"));
+        if let Some(name) = row.get("OBJECT").strip_prefix("node/") {
+            name.clone_into(&mut message.node);
+        }
         if let Some(name) = row.get("OBJECT").strip_prefix("pod/") {
-            message.pod = (row.get("NAMESPACE").to_owned(), name.to_owned());
+            let namespace = match row.get("NAMESPACE") {
+                "" => asked.unwrap_or_default(),
+                namespace => namespace,
+            };
+            message.pod = (namespace.to_owned(), name.to_owned());
         }
         messages.push(message);
     }
     messages
+}
+
+/// A row of the conditions that `kubectl describe node` prints.
+fn condition(number: usize, row: &table::Row<'_>) -> Message {
+    let (kind, status) = (row.first(), row.get("Status"));
+    let bad = match kind {
+        "Ready" => status != "True",
+        "MemoryPressure" | "DiskPressure" | "PIDPressure" | "NetworkUnavailable" => status == "True",
+        _ => false,
+    };
+    let level = if bad { Level::Warning } else { Level::Quiet };
+    let mut message = blank(number, row.line, Speaker::Status, level, &unquoted(row.get("Message")));
+    row.get("Reason").clone_into(&mut message.reason);
+    message
 }
 
 fn level(word: &str) -> Level {
@@ -103,6 +131,7 @@ fn of_event(found: &Found) -> Message {
     let words = event["message"].as_str().or_else(|| event["note"].as_str()).unwrap_or_default();
     let mut message = blank(found.item, 1, Speaker::Event, level(&text(&event["type"])), words);
     message.reason = text(&event["reason"]);
+    message.count = event["series"]["count"].as_u64().or_else(|| event["count"].as_u64()).unwrap_or(1);
     message.node = text(&event["source"]["host"]);
     let subject = if event["involvedObject"].is_object() { &event["involvedObject"] } else { &event["regarding"] };
     match subject["kind"].as_str() {
@@ -111,6 +140,28 @@ fn of_event(found: &Found) -> Message {
         _ => {}
     }
     message
+}
+
+/// Fills pods and nodes in from `Successfully assigned NAMESPACE/POD to NODE`.
+pub(super) fn assigned(messages: &mut [Message]) {
+    let mut nodes: HashMap<(String, String), (String, String, String)> = HashMap::new();
+    for message in messages.iter().filter(|message| message.speaker == Speaker::Event && message.reason == "Scheduled")
+    {
+        let told = message.text.strip_prefix("Successfully assigned ").and_then(|rest| rest.split_once(" to "));
+        if let Some(((namespace, name), node)) = told.and_then(|(pod, node)| Some((pod.split_once('/')?, node))) {
+            let node = node.trim().to_owned();
+            nodes.insert(message.pod.clone(), (namespace.to_owned(), name.to_owned(), node));
+        }
+    }
+    for message in messages.iter_mut().filter(|message| message.speaker == Speaker::Event) {
+        let Some((namespace, name, node)) = nodes.get(&message.pod) else { continue };
+        if message.node.is_empty() {
+            message.node.clone_from(node);
+        }
+        if message.pod.1.is_empty() {
+            message.pod = (namespace.clone(), name.clone());
+        }
+    }
 }
 
 /// Pods that are ready: namespace and name.

@@ -129,8 +129,9 @@ static DF: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 static SWAP: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^\s*(/\S+)\s+(?:file|partition)\s+[\d.]+\w?\s+[\d.]+\w?\s+-?\d+\s*$").ok());
-static SETTING: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^\s*(?:-\s+)?([A-Za-z][\w .\-/]*?)\s*[:=]\s*(.*?)\s*$").ok());
+static SETTING: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"^\s*(?:/\S+?:)?(?:\d+[:-])?\s*(?:-\s+)?"?([A-Za-z][\w .\-/]*?)"?\s*[:=]\s*(.*?)\s*$"#).ok()
+});
 static UNIT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^\s*[●○×*↻]?\s*([\w@.\-]+)\.service - ").ok());
 static NO_UNIT: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"Unit ([\w@.\-]+?)(?:\.service)? (?:could not be found|not found|not loaded)").ok());

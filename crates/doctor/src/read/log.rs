@@ -65,7 +65,8 @@ fn klog(text: &str) -> Option<Line> {
         }
         None => (rest.to_owned(), Vec::new()),
     };
-    let error = fields.iter().find(|(key, _)| key == "err" || key == "error");
+    // The pair that says what is wrong.
+    let error = fields.iter().find(|(key, _)| matches!(key.as_str(), "err" | "error" | "networkReady"));
     let text = error.map_or(message.clone(), |(_, error)| format!("{message}: {error}"));
     Some(Line { level, time, text, fields })
 }

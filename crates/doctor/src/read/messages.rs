@@ -1,7 +1,11 @@
 //! What programs said: events, journals, tools. One form for all, so that a rule need not know who complained.
 
+use std::collections::HashSet;
+
 use super::events::{self, Ready};
+use super::existing;
 use super::log::{self, Level};
+use super::nodes;
 use super::objects::Found;
 use super::pods::Pod;
 use crate::evidence::{Item, ItemKind};
@@ -59,6 +63,8 @@ pub struct Message {
     pub pod: (String, String),
     /// An event's last occurrence: seconds before the table was printed.
     pub age: Option<u64>,
+    /// How often an event happened; 1 for everything else.
+    pub count: u64,
     /// Further fields of a log line.
     pub fields: Vec<(String, String)>,
     /// Whether it is over: something later shows that it went well.
@@ -104,6 +110,12 @@ pub(crate) fn read(items: &[Item], objects: &[Found], pods: &[Pod]) -> Vec<Messa
                 message.node = pod.node.clone();
             }
         }
+        events::assigned(&mut messages[from..]);
+        if let Some(node) = nodes::asked(item.origin.source()) {
+            for message in messages[from..].iter_mut().filter(|message| message.node.is_empty()) {
+                node.clone_into(&mut message.node);
+            }
+        }
         if item.kind == ItemKind::ContainerdLog {
             restarted(&mut messages[from..]);
         }
@@ -128,6 +140,7 @@ pub(super) fn blank(item: usize, line: u32, speaker: Speaker, level: Level, text
         node: String::new(),
         pod: (String::new(), String::new()),
         age: None,
+        count: 1,
         fields: Vec::new(),
         over: false,
     }
@@ -135,8 +148,9 @@ pub(super) fn blank(item: usize, line: u32, speaker: Speaker, level: Level, text
 
 /// Events in tables, lines of logs, and whatever else tools print.
 fn of_lines(number: usize, item: &Item) -> Vec<Message> {
-    let mut messages = events::rows(number, &item.text);
-    let rows: Vec<u32> = messages.iter().map(|message| message.line).collect();
+    let asked = existing::namespace_of(&item.origin);
+    let mut messages = events::rows(number, asked.as_deref(), &item.text);
+    let rows: HashSet<u32> = messages.iter().map(|message| message.line).collect();
     let before_events = item.kind == ItemKind::PodEvents;
     let speaker = speaker_of(item);
     for (index, raw) in item.text.lines().enumerate() {
@@ -256,17 +270,23 @@ fn restarted(messages: &mut [Message]) {
 /// What a pod's status says of its containers.
 fn of_status(pod: &Pod) -> Vec<Message> {
     let mut messages = Vec::new();
+    let mut say = |reason: &str, words: &str| {
+        let mut message = blank(pod.item, 1, Speaker::Status, Level::Warning, words);
+        reason.clone_into(&mut message.reason);
+        message.node.clone_from(&pod.node);
+        message.pod = (pod.namespace.clone(), pod.name.clone());
+        messages.push(message);
+    };
+    if !pod.unschedulable.is_empty() && pod.node.is_empty() {
+        say("FailedScheduling", &pod.unschedulable);
+    }
     for container in &pod.containers {
         let ended = container.ended.iter().map(|ended| (&ended.reason, &ended.message));
         for (reason, words) in ended.chain([(&container.waiting, &container.message)]) {
             if words.is_empty() || container.ready {
                 continue;
             }
-            let mut message = blank(pod.item, 1, Speaker::Status, Level::Warning, words);
-            message.reason.clone_from(reason);
-            message.node.clone_from(&pod.node);
-            message.pod = (pod.namespace.clone(), pod.name.clone());
-            messages.push(message);
+            say(reason, words);
         }
     }
     messages

@@ -3,11 +3,14 @@
 //! Readers take any bytes: what they don't understand they leave out. Each keeps the number of the item and the place
 //! in it, so that a rule can point there.
 
+pub mod answers;
 pub mod containerd;
 mod events;
+pub mod existing;
 pub mod facts;
 pub mod listing;
 pub mod log;
+pub mod manifest;
 pub mod messages;
 pub mod nodes;
 pub mod objects;
@@ -22,13 +25,16 @@ pub mod toml;
 pub mod versions;
 pub mod yaml;
 
+pub use answers::Answer;
 pub use containerd::{ContainerdConfig, HostsToml};
 pub use facts::{Fact, Facts};
 pub use messages::{Message, Speaker};
 pub use plugins::{PluginStatus, Plugins};
 pub use pods::Pod;
-pub use pulls::{Answer, Attempt, Pull};
+pub use pulls::{Attempt, Pull};
 pub use reference::Reference;
+
+use std::collections::HashMap;
 
 use crate::evidence::{Item, ItemKind};
 
@@ -59,8 +65,25 @@ pub struct Read {
     pub running: Vec<registry::Running>,
     /// containerd's plugins.
     pub plugins: Plugins,
+    /// Objects that are known to exist.
+    pub existing: Vec<existing::Existing>,
+    /// Rows of pods.
+    pub pod_rows: Vec<existing::PodRow>,
+    /// Manifests.
+    pub manifests: Vec<manifest::Manifest>,
     /// Versions of programs.
     pub versions: Vec<versions::Version>,
+    /// Numbers of the messages about each pod.
+    by_pod: HashMap<(String, String), Vec<usize>>,
+}
+
+/// Whether an item of facts is the whole of containerd's configuration.
+fn is_config(item: &Item) -> bool {
+    let source = item.origin.source();
+    let source = source.strip_prefix("sudo ").unwrap_or(source);
+    let whole = source.starts_with("cat ") || source.starts_with('/');
+    (whole && source.ends_with("containerd/config.toml") && !source.contains([';', '|', '&']))
+        || source == "containerd config dump"
 }
 
 /// Whether two names may mean the same node: they are equal, one is not told, or one is the other without its domain.
@@ -69,22 +92,11 @@ pub fn same_node(one: &str, other: &str) -> bool {
     one.is_empty() || other.is_empty() || one == other || within(one, other) || within(other, one)
 }
 
-/// What an item is, also where `cat` printed a file whose kind is known by its path.
-fn file_kind(item: &Item) -> ItemKind {
+/// Whether an item of facts is a `hosts.toml` that was printed.
+fn is_hosts_toml(item: &Item) -> bool {
     let source = item.origin.source();
     let source = source.strip_prefix("sudo ").unwrap_or(source);
-    match source.strip_prefix("cat ") {
-        Some(path) if item.kind == ItemKind::NodeFacts && !path.contains([' ', ';', '|']) => {
-            if path.ends_with("/hosts.toml") {
-                ItemKind::HostsToml
-            } else if path.ends_with("containerd/config.toml") {
-                ItemKind::ContainerdConfig
-            } else {
-                item.kind
-            }
-        }
-        _ => item.kind,
-    }
+    source.starts_with("cat ") && source.ends_with("/hosts.toml") && !source.contains([';', '|', '&'])
 }
 
 impl Read {
@@ -92,8 +104,11 @@ impl Read {
         let mut read = Self::default();
         for (number, item) in items.iter().enumerate() {
             read.objects.extend(objects::read(number, item));
-            match file_kind(item) {
+            match item.kind {
                 ItemKind::ContainerdConfig => read.configs.push(ContainerdConfig::read(number, item)),
+                ItemKind::Manifest => read.manifests.push(manifest::Manifest::read(number, item)),
+                ItemKind::NodeFacts if is_config(item) => read.configs.push(ContainerdConfig::read(number, item)),
+                ItemKind::NodeFacts if is_hosts_toml(item) => read.hosts.push(HostsToml::read(number, item)),
                 ItemKind::HostsToml => read.hosts.push(HostsToml::read(number, item)),
                 _ => {}
             }
@@ -102,7 +117,12 @@ impl Read {
         read.messages = messages::read(items, &read.objects, &read.pods);
         pulls::settle(&mut read.messages, &read.pods);
         (read.pulls, read.attempts) = pulls::read(items, &read.messages, &read.pods);
+        for message in &read.messages {
+            read.by_pod.entry(message.pod.clone()).or_default().push(message.number);
+        }
         read.nodes = nodes::read(items, &read.objects);
+        read.existing = existing::read(items, &read.objects);
+        read.pod_rows = existing::pod_rows(items);
         read.facts = Facts::of(items);
         read.directories = registry::directories(items, &read);
         read.running = registry::running(items);
@@ -119,6 +139,13 @@ impl Read {
     /// Failures that have all these words in them.
     pub fn failing<'a>(&'a self, words: &'a [&'a str]) -> impl Iterator<Item = &'a Message> {
         self.failures().filter(move |message| words.iter().all(|word| message.text.contains(word)))
+    }
+
+    /// Messages about a pod. A pod without a name is nobody's.
+    pub fn about<'a>(&'a self, pod: &Pod) -> impl Iterator<Item = &'a Message> + use<'a> {
+        let numbers = self.by_pod.get(&(pod.namespace.clone(), pod.name.clone()));
+        let numbers = numbers.filter(|_| !pod.name.is_empty());
+        numbers.into_iter().flatten().filter_map(|number| self.messages.get(*number))
     }
 
     /// The newest statement of a program's version on a node that the name fits.

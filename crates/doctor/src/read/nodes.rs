@@ -53,6 +53,12 @@ fn of_table(number: usize, item: &Item) -> Vec<Node> {
     nodes.collect()
 }
 
+/// The node of `kubectl describe node NAME`.
+pub(crate) fn asked(source: &str) -> Option<&str> {
+    let (_, rest) = source.split_once("describe node")?;
+    rest.split_whitespace().find(|word| !word.starts_with('-') && *word != "s")
+}
+
 /// The Ready condition of `kubectl describe node NAME`, or of a cutting from it.
 fn described(number: usize, item: &Item) -> Option<Node> {
     let source = item.origin.source();
@@ -60,8 +66,7 @@ fn described(number: usize, item: &Item) -> Option<Node> {
         return None;
     }
     let named = item.text.lines().find_map(|line| line.strip_prefix("Name:")).map(str::trim);
-    let asked = source.split_whitespace().skip_while(|word| !word.starts_with("node")).nth(1);
-    let name = named.or(asked)?.to_owned();
+    let name = named.or_else(|| asked(source))?.to_owned();
     let (index, status) = item.text.lines().enumerate().find_map(|(index, line)| {
         let mut words = line.split_whitespace();
         let ready = words.next()? == "Ready";

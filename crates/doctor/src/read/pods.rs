@@ -20,6 +20,14 @@ pub struct Pod {
     pub phase: String,
     /// Its Ready condition, if told.
     pub ready: Option<bool>,
+    /// Why it is in its phase, such as `Evicted`, and in which words.
+    pub reason: String,
+    /// The words beside that.
+    pub message: String,
+    /// Why the scheduler finds no node for it.
+    pub unschedulable: String,
+    /// Kind of its controller, such as `Job`; empty when not told.
+    pub owner: String,
     /// Its containers, init containers first.
     pub containers: Vec<Container>,
     /// Names of its pull secrets.
@@ -83,8 +91,9 @@ fn of_json(found: &Found) -> Pod {
             containers.push(of_status(container, found.unwrap_or(&Value::Null)));
         }
     }
-    let conditions = status["conditions"].as_array().into_iter().flatten();
-    let ready = conditions.filter(|one| one["type"] == "Ready").map(|one| one["status"] == "True").next();
+    let condition = |name: &str| status["conditions"].as_array()?.iter().find(|one| one["type"] == name);
+    let ready = condition("Ready").map(|one| one["status"] == "True");
+    let unschedulable = condition("PodScheduled").filter(|one| one["status"] == "False");
     let secrets = spec["imagePullSecrets"].as_array().into_iter().flatten();
     Pod {
         item: found.item,
@@ -93,6 +102,10 @@ fn of_json(found: &Found) -> Pod {
         node: text(&spec["nodeName"]),
         phase: text(&status["phase"]),
         ready,
+        reason: text(&status["reason"]),
+        message: text(&status["message"]),
+        unschedulable: unschedulable.map(|one| text(&one["message"])).unwrap_or_default(),
+        owner: text(&pod["metadata"]["ownerReferences"][0]["kind"]),
         containers,
         pull_secrets: secrets.map(|secret| text(&secret["name"])).collect(),
     }
@@ -135,6 +148,9 @@ fn described(number: usize, text: &str) -> Option<Pod> {
                 "Namespace" => pod.namespace = value.to_owned(),
                 "Node" => pod.node = value.split('/').next().unwrap_or_default().replace("<none>", ""),
                 "Status" => pod.phase = value.to_owned(),
+                "Reason" => pod.reason = value.to_owned(),
+                "Message" => pod.message = value.to_owned(),
+                "Controlled By" => pod.owner = value.split('/').next().unwrap_or_default().to_owned(),
                 "Containers" => seen = true,
                 "Events" => break,
                 _ => {}

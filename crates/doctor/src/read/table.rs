@@ -14,6 +14,11 @@ impl<'a> Row<'a> {
         self.cells.iter().find(|(found, _)| *found == title).map_or("", |(_, cell)| cell)
     }
 
+    /// Whether the head has this title.
+    pub fn has(&self, title: &str) -> bool {
+        self.cells.iter().any(|(found, _)| *found == title)
+    }
+
     /// The first cell.
     pub fn first(&self) -> &'a str {
         self.cells.first().map_or("", |(_, cell)| cell)
@@ -74,6 +79,12 @@ fn starts(line: &str, head: &[(usize, &str)]) -> Vec<usize> {
     starts
 }
 
+/// How often an event happened: 3 of `5s (x3 over 25s)`, otherwise 1.
+pub fn times(text: &str) -> u64 {
+    let count = text.split_once("(x").and_then(|(_, rest)| rest.split([' ', ')']).next()?.parse().ok());
+    count.unwrap_or(1)
+}
+
 /// Seconds of an age as kubectl prints it: `3s`, `4m12s`, `18h`, `2d3h`; of `5s (x3 over 25s)` the first.
 pub fn age(text: &str) -> Option<u64> {
     let word = text.split_whitespace().next()?;
@@ -116,6 +127,7 @@ mod tests {
         assert_eq!(age("4m12s"), Some(252));
         assert_eq!(age("5s (x3 over 25s)"), Some(5));
         assert_eq!(age("2d3h"), Some(183_600));
+        assert_eq!((times("5s (x3 over 25s)"), times("5s")), (3, 1));
         assert_eq!((age("<unknown>"), age("")), (None, None));
     }
 }

@@ -144,6 +144,13 @@ impl Toml {
         self.keys(parents).into_iter().find(|key| key.value == *last)
     }
 
+    /// Every value that is no table: its keys from the top, itself, its bytes.
+    pub fn leaves(&self) -> Vec<(Vec<String>, &Item, Range<usize>)> {
+        let mut leaves = Vec::new();
+        leaves_of(self.document.as_table(), &mut Vec::new(), &mut leaves);
+        leaves
+    }
+
     /// A string at a path.
     pub fn string(&self, path: &[&str]) -> Option<Spanned<String>> {
         let item = self.item(path)?;
@@ -170,6 +177,22 @@ impl Toml {
         let array = self.item(path).and_then(Item::as_array);
         let strings = array.into_iter().flatten();
         strings.filter_map(|value| Some(Spanned { value: value.as_str()?.to_owned(), span: value.span()? })).collect()
+    }
+}
+
+fn leaves_of<'a>(
+    table: &'a dyn TableLike,
+    path: &mut Vec<String>,
+    leaves: &mut Vec<(Vec<String>, &'a Item, Range<usize>)>,
+) {
+    for (key, item) in table.iter() {
+        path.push(key.to_owned());
+        match (item.as_table_like(), item.span()) {
+            (Some(inner), _) => leaves_of(inner, path, leaves),
+            (None, Some(span)) => leaves.push((path.clone(), item, span)),
+            (None, None) => {}
+        }
+        path.pop();
     }
 }
 

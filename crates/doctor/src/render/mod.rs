@@ -1,12 +1,17 @@
 //! Reports for people and for programs. Pure: who calls decides about width and colours.
 
+mod diff;
 mod json;
+mod line;
+mod paint;
 mod sarif;
 mod text;
 
 pub use json::json;
 pub use sarif::sarif;
-pub use text::text;
+pub use text::{changes, finding, text};
+
+pub use diff::applied;
 
 use crate::evidence::Evidence;
 use crate::finding::Place;
@@ -40,7 +45,6 @@ pub fn place(evidence: &Evidence, place: &Place) -> String {
 }
 
 /// `1 error, 2 warnings`; `nothing is wrong` without any.
-#[expect(dead_code, reason = "the text for people uses it, soon")]
 pub(crate) fn counted(number: usize, word: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{number} {word}{s}")

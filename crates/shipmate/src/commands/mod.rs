@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod delete;
 pub(crate) mod doctor;
+pub(crate) mod drill;
 pub(crate) mod explain;
 pub(crate) mod image;
 pub(crate) mod ip;

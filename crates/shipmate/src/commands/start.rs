@@ -54,6 +54,11 @@ pub(crate) fn run(arguments: &Start) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Creates and starts a cluster, and makes it kubectl's current context, as `start` does.
+pub(super) fn create(name: &Name, nodes: u32) -> anyhow::Result<()> {
+    run(&Start { which: crate::cli::Which { name: name.to_string() }, nodes: Some(nodes.to_string()), sample: false })
+}
+
 /// Whether it is new, and the cluster with its lock.
 fn open_or_create(home: &Home, name: &Name, nodes: Option<&str>) -> anyhow::Result<(Sandbox, bool)> {
     let wanted = nodes.map(parse_nodes).transpose()?;

@@ -1,3 +1,27 @@
 //! Workloads, scheduling, storage (`SM06xx`).
 
-rules! {}
+mod claims;
+mod references;
+mod scheduling;
+mod subjects;
+
+rules! {
+    oom_killed,
+    liveness_probe_failing,
+    process_exits_normally,
+    entrypoint_not_found,
+    exec_format_error_arch,
+    secret_missing,
+    secret_key_missing,
+    configmap_missing,
+    configmap_key_missing,
+    kubelet_object_cache_stale,
+    insufficient_resources,
+    control_plane_taint,
+    node_not_ready,
+    node_disk_pressure,
+    pvc_no_storageclass,
+    pvc_storageclass_not_found,
+    pvc_provisioner_missing,
+    nfs_client_missing,
+}

@@ -1,6 +1,7 @@
 //! Evidence of a cluster and of this machine, as it is now.
 
 use anyhow::bail;
+use operate::change::Ground;
 
 use super::Seen;
 use crate::cli::doctor::{Doctor, Subject};
@@ -20,4 +21,12 @@ pub(super) async fn collect(arguments: &Doctor) -> anyhow::Result<Seen> {
         "looking at {what} directly is not there yet: `shipmate doctor --from FILE` looks at a bundle, `shipmate doctor \
          text` at pasted text"
     )
+}
+
+/// The ways onto these nodes, and to the API if `objects` are to be changed. For undoing what was done there.
+pub(super) async fn ground(_arguments: &Doctor, nodes: Vec<String>, objects: bool) -> anyhow::Result<Ground> {
+    if nodes.is_empty() && !objects {
+        return Ok(Ground::here());
+    }
+    bail!("reaching nodes and the API is not there yet: only changes of files of this machine can be undone")
 }

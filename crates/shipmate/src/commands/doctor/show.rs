@@ -1,9 +1,10 @@
 //! Findings on stdout: for people, as JSON, as SARIF.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
+use anyhow::Context as _;
 use doctor::render::{self, Look};
-use doctor::{Evidence, Report};
+use doctor::{Evidence, Finding, Report};
 
 use crate::cli::doctor::ReportFormat;
 use crate::output;
@@ -20,9 +21,24 @@ pub(super) fn report(format: ReportFormat, evidence: &Evidence, report: &Report)
     }
 }
 
+/// Tells of one finding, for people, beside the data on stdout.
+pub(super) fn one(evidence: &Evidence, finding: &Finding) -> anyhow::Result<()> {
+    let text = render::finding(evidence, finding, look_at_stderr());
+    io::stderr().lock().write_all(format!("{text}\n").as_bytes()).context("show a finding")
+}
+
+/// How text is laid out on stdout.
+fn look() -> Look {
+    laid_out(io::stdout().is_terminal())
+}
+
+/// How text is laid out on stderr.
+pub(super) fn look_at_stderr() -> Look {
+    laid_out(io::stderr().is_terminal())
+}
+
 /// Colours on a terminal only, and never against `NO_COLOR`.
-pub(super) fn look() -> Look {
-    let terminal = io::stdout().is_terminal();
+fn laid_out(terminal: bool) -> Look {
     let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
     let width = if terminal { terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)) } else { None };
