@@ -20,7 +20,8 @@ impl Spanned<String> {
     pub fn run(&self, text: &str, is: impl Fn(char) -> bool) -> Option<Range<usize>> {
         let all = characters(text, &self.span);
         let from = all.iter().position(|(_, character)| is(*character))?;
-        let until = all[from..].iter().position(|(_, character)| !is(*character)).map_or(all.len(), |length| from + length);
+        let until =
+            all[from..].iter().position(|(_, character)| !is(*character)).map_or(all.len(), |length| from + length);
         Some(all[from].0.start..all[until - 1].0.end)
     }
 
@@ -49,7 +50,8 @@ impl Spanned<String> {
 fn inside(text: &str, span: &Range<usize>) -> Range<usize> {
     let raw = text.get(span.clone()).unwrap_or_default();
     let quotes = ["\"\"\"", "'''", "\"", "'"];
-    let quote = quotes.into_iter().find(|quote| raw.len() >= 2 * quote.len() && raw.starts_with(quote) && raw.ends_with(quote));
+    let quote =
+        quotes.into_iter().find(|quote| raw.len() >= 2 * quote.len() && raw.starts_with(quote) && raw.ends_with(quote));
     let width = quote.map_or(0, str::len);
     span.start + width..(span.end - width).max(span.start + width)
 }

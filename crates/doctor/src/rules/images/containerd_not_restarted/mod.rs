@@ -172,7 +172,7 @@ fn by_words(evidence: &Evidence, config: &ContainerdConfig) -> Option<Reason> {
     for pull in read.pulls.iter().filter(here) {
         let told = pull.text.split_once("endpoint url: parse \"").and_then(|(_, rest)| rest.split('"').next());
         let Some(url) = told.filter(|_| own_node || !pull.node.is_empty()).map(unquoted) else { continue };
-        let known = endpoints.iter().any(|one| *one == url);
+        let known = endpoints.contains(&url);
         let entry = read.registries(&config.node).entry(pull.registry());
         let mended = matches!(&entry, Some(Entry::Mirror(_, mirror)) if mirror.endpoints.iter().any(|one| reference::authority(&one.value) == reference::authority(url.trim())));
         if !known && mended {

@@ -161,7 +161,8 @@ fn no_hosts(evidence: &Evidence, file: &HostsToml, toml: &Toml) -> Option<Flaw> 
     let fails = read.pulls_meant(&file.node, &file.directory).iter().any(|pull| {
         is_plain_http(pull) || is_unknown_authority(&pull.text)
     });
-    if !says && !(old && fails) {
+    let refused = says || (old && fails);
+    if !refused {
         return None;
     }
     let keys = toml.keys(&[]);
@@ -180,7 +181,8 @@ fn no_pull(evidence: &Evidence, file: &HostsToml) -> Option<Flaw> {
     let hosts = file.hosts();
     let idle = hosts.iter().all(|host| {
         let has = |name: &str| host.capabilities.iter().any(|one| one.value == name);
-        !host.capabilities.is_empty() && !(has("pull") && has("resolve"))
+        let may = host.capabilities.is_empty() || (has("pull") && has("resolve"));
+        !may
     });
     let pulls = evidence.read().pulls_meant(&file.node, &file.directory);
     let fails = pulls.iter().any(|pull| is_plain_http(pull) || is_unknown_authority(&pull.text));

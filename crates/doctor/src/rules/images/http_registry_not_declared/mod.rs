@@ -2,7 +2,7 @@
 
 use crate::evidence::Evidence;
 use crate::finding::{Finding, Fix, Place, Severity};
-use crate::read::registry::{Entry, Settings, seems_meant};
+use crate::read::registry::{Entry, Settings};
 use crate::read::{pulls, reference};
 use crate::rule::{Findings, Rule};
 
@@ -37,7 +37,6 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
                 None if matches!(entry, Entry::Directory(_)) => open(findings, place(), &registry),
                 None => continue,
             },
-            None if settings.known() && meant_elsewhere(&settings, &registry) => continue,
             None if settings.known() || docker => {
                 let cause = format!("`{registry}` answers in plain HTTP, and nothing tells the node to use it without TLS");
                 let finding = findings.likely(place(), cause);
@@ -91,15 +90,6 @@ fn https(entry: &Entry<'_>, host: &str) -> Option<(usize, std::ops::Range<usize>
     // The scheme stands right behind the quote.
     let start = url.span.start + 1;
     (!plain).then_some((item, start..start + "https://".len()))
-}
-
-/// Whether an entry seems to be meant for it: other rules say what is wrong with that.
-fn meant_elsewhere(settings: &Settings<'_>, registry: &str) -> bool {
-    let keys = settings.mirrors().any(|(_, mirror)| {
-        let urls: Vec<&str> = mirror.endpoints.iter().map(|url| url.value.as_str()).collect();
-        seems_meant(&mirror.key.value, &urls, registry)
-    });
-    keys || settings.directories.iter().any(|one| seems_meant(&one.name, &[], registry) && one.name == registry)
 }
 
 fn declare(settings: &Settings<'_>, registry: &str, docker: bool) -> Fix {
