@@ -136,6 +136,12 @@ pub fn explain(finding: &mut Finding, messages: &[Message], pulls: &[&Pull]) {
     }
 }
 
+/// Whether a name is one that only the cluster's DNS knows.
+pub fn is_cluster_name(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name.ends_with(".svc") || name.contains(".svc.") || name.ends_with(".cluster.local")
+}
+
 /// Marks failures after which the journal shows that the pull went well.
 pub(super) fn settle(messages: &mut [Message], pods: &[Pod]) {
     let mut good: HashMap<(usize, String), u32> = HashMap::new();

@@ -10,7 +10,7 @@ pub const RULE: Rule = Rule {
     code: "SM0121",
     key: "client-tool-ignores-containerd-proxy",
     title: "ctr or nerdctl does not use containerd's proxy",
-    severity: Severity::Warning,
+    severity: Severity::Error,
     page: include_str!("page.md"),
     check,
 };
@@ -53,7 +53,7 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
         let fix = Fix::manual("pull with crictl, or give the tool the proxy")
             .step(format!("crictl pull {image}"))
             .step("export HTTPS_PROXY=$(systemctl show containerd -p Environment | grep -o 'HTTPS_PROXY=[^ ]*' | cut -d= -f2-)");
-        finding.weigh(1).fix(fix);
+        finding.weigh(3).fix(fix);
     }
 }
 

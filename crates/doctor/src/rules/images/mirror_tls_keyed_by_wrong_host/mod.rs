@@ -66,7 +66,7 @@ fn report(
     for (at, found) in text.match_indices(raw).filter(header) {
         fix = fix.edit(config.item, at..at + found.len(), format!("\"{host}\""));
     }
-    finding.weigh(1).fix(fix.restart("containerd"));
+    finding.weigh(3).fix(fix.restart("containerd"));
 }
 
 /// `ca` of the upstream in a `hosts.toml` does not count for its mirrors.
@@ -85,5 +85,5 @@ fn in_hosts(evidence: &Evidence, findings: &mut Findings<'_>, file: &HostsToml, 
     pulls::explain(finding, &evidence.read().messages, pulls);
     let end = text[asked.url.span.end..].find('\n').map_or(text.len(), |length| asked.url.span.end + length);
     let line = format!("\n  ca = \"{}\"", ca.value);
-    finding.weigh(1).fix(Fix::review(format!("set `ca` for `{host}` too")).edit(file.item, end..end, line));
+    finding.weigh(3).fix(Fix::review(format!("set `ca` for `{host}` too")).edit(file.item, end..end, line));
 }

@@ -44,7 +44,9 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
             (None, Some(issuer)) => format!("the certificate of `{host}` is from \"{}\", which the node does not trust", issuer.name),
             (None, None) => format!("the certificate of `{host}` is from a CA that containerd on the node does not trust"),
         };
-        let finding = findings.likely(place, cause);
+        // A mirror that was given up for it: what came afterwards is only the fallback.
+        let fallback = pulls.iter().all(|pull| pull.asked != host);
+        let finding = if fallback { findings.proven(place, cause) } else { findings.likely(place, cause) };
         pulls::explain(finding, &read.messages, &pulls);
         if let Some(issuer) = &issuer {
             finding.quote(issuer.item, issuer.line);
@@ -59,7 +61,7 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
             .step(format!("openssl s_client -connect {} -showcerts </dev/null | grep -E '^ *[is]:'", with_port(&host)))
             .step(format!("install -D -m 644 ca.crt '{root}/{host}/ca.crt'"))
             .step(format!("printf '[host.\"https://{host}\"]\\n  ca = \"{root}/{host}/ca.crt\"\\n' > '{root}/{host}/hosts.toml'"));
-        finding.weigh(-1).fix(fix);
+        finding.weigh(if fallback { 2 } else { -1 }).fix(fix);
     }
 }
 
