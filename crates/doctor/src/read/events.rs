@@ -54,15 +54,26 @@ pub(super) fn rows(number: usize, asked: Option<&str>, text: &str) -> Vec<Messag
 
 /// A row of the conditions that `kubectl describe node` prints.
 fn condition(number: usize, row: &table::Row<'_>) -> Message {
-    let (kind, status) = (row.first(), row.get("Status"));
+    told_condition(number, row.line, [row.first(), row.get("Status"), row.get("Reason"), row.get("Message")])
+}
+
+/// Such a row that was cut out of its table: cells are two blanks or more apart.
+pub(super) fn bare_condition(number: usize, line: u32, row: &str) -> Option<Message> {
+    let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    let [kind, status, _, _, reason, words] = cells.as_slice() else { return None };
+    let told = matches!(*status, "True" | "False" | "Unknown") && kind.chars().all(char::is_alphabetic);
+    told.then(|| told_condition(number, line, [kind, status, reason, words]))
+}
+
+fn told_condition(number: usize, line: u32, [kind, status, reason, words]: [&str; 4]) -> Message {
     let bad = match kind {
         "Ready" => status != "True",
         "MemoryPressure" | "DiskPressure" | "PIDPressure" | "NetworkUnavailable" => status == "True",
         _ => false,
     };
     let level = if bad { Level::Warning } else { Level::Quiet };
-    let mut message = blank(number, row.line, Speaker::Status, level, &unquoted(row.get("Message")));
-    row.get("Reason").clone_into(&mut message.reason);
+    let mut message = blank(number, line, Speaker::Status, level, &unquoted(words));
+    reason.clone_into(&mut message.reason);
     message
 }
 
@@ -169,14 +180,17 @@ pub(super) type Ready<'a> = HashSet<(&'a str, &'a str)>;
 
 /// Marks what is over: the pod is ready, or a later event shows that the step went well.
 pub(super) fn settle(messages: &mut [Message], ready: &Ready<'_>) {
-    let mut good: HashMap<((String, String), String), u64> = HashMap::new();
+    let mut good: HashMap<((String, String), String), (u64, u32)> = HashMap::new();
     for message in messages.iter() {
         if message.speaker == Speaker::Event
             && message.level == Level::Quiet
             && let Some(age) = message.age
         {
-            let newest = good.entry((message.pod.clone(), message.reason.clone())).or_insert(age);
-            *newest = age.min(*newest);
+            let found = (age, message.line);
+            let newest = good.entry((message.pod.clone(), message.reason.clone())).or_insert(found);
+            if age <= newest.0 {
+                *newest = found;
+            }
         }
     }
     for message in messages.iter_mut().filter(|message| message.speaker == Speaker::Event) {
@@ -193,7 +207,10 @@ pub(super) fn settle(messages: &mut [Message], ready: &Ready<'_>) {
         };
         let cured = cures.iter().any(|cure| {
             let went_well = good.get(&(message.pod.clone(), (*cure).to_owned()));
-            went_well.zip(message.age).is_some_and(|(good, failed)| *good < failed)
+            // Of the same age: what stands below happened later.
+            went_well
+                .zip(message.age)
+                .is_some_and(|((good, line), failed)| *good < failed || (*good == failed && *line > message.line))
         });
         message.over = is_ready || cured;
     }

@@ -158,6 +158,12 @@ impl Read {
         self.messages.iter().filter(|message| message.is_failure())
     }
 
+    /// The failed pull that a message tells of.
+    pub fn pull_of(&self, message: usize) -> Option<&Pull> {
+        let at = self.pulls.binary_search_by_key(&message, |pull| pull.message).ok()?;
+        self.pulls.get(at)
+    }
+
     /// Failures that have all these words in them.
     pub fn failing<'a>(&'a self, words: &'a [&'a str]) -> impl Iterator<Item = &'a Message> {
         self.failures().filter(move |message| words.iter().all(|word| message.text.contains(word)))

@@ -68,7 +68,8 @@ fn others(evidence: &Evidence, pull: &Pull) -> Vec<When> {
                 }
                 _ if asked(item) => {
                     let header = line.to_lowercase().starts_with("date: ");
-                    line.starts_with("RTC time:") || header || (other_node && item.origin.source().contains("date"))
+                    let date = other_node && item.origin.source().contains("date") && !line.contains('=');
+                    line.starts_with("RTC time:") || header || date
                 }
                 _ => false,
             };
@@ -127,6 +128,10 @@ pub fn proxies(evidence: &Evidence, node: &str) -> Proxies {
         let unit_asked =
             of_unit && (source.contains("systemctl") || source.contains("environ") || source.contains(".service"));
         proxies.looked |= unit_asked;
+        if let Some(proxy) = tried(source).filter(|_| item.text.contains("established") || item.text.contains("HTTP/"))
+        {
+            proxies.shell.get_or_insert((number, 1, proxy.to_owned()));
+        }
         let mut start = 0;
         for (index, line) in item.text.split_inclusive('\n').enumerate() {
             if let Some((at, value)) = proxy_value(line) {
@@ -145,6 +150,12 @@ pub fn proxies(evidence: &Evidence, node: &str) -> Proxies {
         }
     }
     proxies
+}
+
+/// The proxy that a command was told to use: `curl -x URL`.
+fn tried(command: &str) -> Option<&str> {
+    let mut words = command.split_whitespace().skip_while(|word| !matches!(*word, "-x" | "--proxy"));
+    words.nth(1).filter(|_| command.contains("curl"))
 }
 
 /// The value of `HTTPS_PROXY=…` or `HTTP_PROXY=…` in a line.

@@ -187,7 +187,7 @@ pub(super) fn read(items: &[Item], messages: &[Message], pods: &[Pod]) -> (Vec<P
 
 /// Whether words tell of a failed pull and of its reason.
 fn is_pull(text: &str) -> bool {
-    const WORDS: [&str; 14] = [
+    const WORDS: [&str; 15] = [
         "ailed to pull image",
         "failed to pull and unpack image",
         "failed to resolve reference",
@@ -199,6 +199,7 @@ fn is_pull(text: &str) -> bool {
         "ailed to apply default image tag",
         "is not present with pull policy of Never",
         "pull access denied",
+        "Error response from daemon: [DEPRECATION NOTICE]",
         "manifest unknown",
         "pinging container registry",
         "initializing source docker://",

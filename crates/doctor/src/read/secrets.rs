@@ -30,12 +30,12 @@ pub struct Secrets {
     listed: HashMap<String, BTreeSet<String>>,
     /// Namespaces whose secrets were listed.
     namespaces: BTreeSet<String>,
-    /// Secrets that pods name: namespace, pod (empty for a service account), secret.
-    named: Vec<(String, String, String)>,
+    /// Secrets that pods name, by namespace and pod (empty for a service account).
+    named: ByPod,
     /// Whether somebody looked and found that a pod names none.
     pub none_named: bool,
     /// Names that the kubelet could not find, by namespace and pod.
-    missed: BTreeMap<(String, String), BTreeSet<String>>,
+    missed: ByPod,
     /// Hosts of secrets.
     pub entries: Vec<Entry>,
 }
@@ -70,7 +70,7 @@ pub(super) fn read(items: &[Item], read: &Read) -> Secrets {
     }
     for pod in &read.pods {
         for name in &pod.pull_secrets {
-            secrets.named.push((pod.namespace.clone(), pod.name.clone(), name.clone()));
+            secrets.name(&pod.namespace, &pod.name, name);
         }
     }
     for (number, item) in items.iter().enumerate() {
@@ -94,12 +94,26 @@ impl Secrets {
         self.listed.entry(name.to_owned()).or_default().insert(namespace.to_owned());
     }
 
-    /// `kubectl get secrets` where there are none.
+    fn name(&mut self, namespace: &str, pod: &str, secret: &str) {
+        let names = self.named.entry((namespace.to_owned(), pod.to_owned())).or_default();
+        names.insert(secret.to_owned());
+    }
+
+    /// `kubectl get secrets` where there are none, and rows of all namespaces without their head.
     fn nothing(&mut self, item: &Item) {
         let source = item.origin.source();
         let none = item.text.contains("No resources found") || item.text.contains("secrets \"");
         if source.contains("secret") && !source.contains(" pod") && none {
             self.namespaces.insert(option(source, &["-n", "--namespace"]).to_owned());
+        }
+        for line in item.text.lines().filter(|_| source.contains("secret") && source.contains(" -A")) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if let [namespace, name, kind, data, _] = words.as_slice()
+                && kind.contains("kubernetes.io/")
+                && data.parse::<u32>().is_ok()
+            {
+                self.listed.entry((*name).to_owned()).or_default().insert((*namespace).to_owned());
+            }
         }
     }
 
@@ -116,13 +130,13 @@ impl Secrets {
                 None => Vec::new(),
             };
             self.none_named |= names.is_empty() && matches!(item.text.trim(), "" | "[]" | "null" | "<none>");
-            self.named.extend(names.into_iter().map(|name| (namespace.to_owned(), pod.to_owned(), name)));
+            names.iter().for_each(|name| self.name(namespace, pod, name));
         }
         for line in item.text.lines() {
             if let Some(rest) = line.strip_prefix("Image pull secrets:") {
                 let names = rest.split(',').filter_map(|name| name.split_whitespace().next());
                 for name in names.filter(|name| *name != "<none>") {
-                    self.named.push((namespace.to_owned(), String::new(), name.to_owned()));
+                    self.name(namespace, "", name);
                 }
             }
         }
@@ -163,26 +177,38 @@ impl Secrets {
 
     /// Names of secrets that a pod needs and that its namespace lacks.
     fn lacking(&self, pull: &Pull) -> BTreeSet<String> {
-        let (namespace, pod) = &pull.pod;
-        let same = |one: &str, other: &str| one.is_empty() || other.is_empty() || one == other;
-        let mut lacking = BTreeSet::new();
-        for ((missed_in, missed_by), names) in &self.missed {
-            if same(missed_in, namespace) && (missed_by == pod || missed_by.is_empty() || pod.is_empty()) {
-                lacking.extend(names.iter().cloned());
-            }
-        }
-        for (named_in, named_by, name) in &self.named {
-            let of_pod = same(named_in, namespace) && same(named_by, pod);
+        let (namespace, _) = &pull.pod;
+        let mut lacking: BTreeSet<String> =
+            about(&self.missed, &pull.pod).flat_map(|(_, names)| names.clone()).collect();
+        for ((named_in, _), names) in about(&self.named, &pull.pod) {
             let place = if named_in.is_empty() { namespace } else { named_in };
-            let known = self.namespaces.contains(place);
-            if of_pod && known && !self.listed.get(name).is_some_and(|places| places.contains(place)) {
-                lacking.insert(name.clone());
+            let has = |name: &String| self.listed.get(name).is_some_and(|places| places.contains(place));
+            if self.namespaces.contains(place) {
+                lacking.extend(names.iter().filter(|name| !has(name)).cloned());
             }
         }
         // A listing that has it is newer than the event.
         lacking.retain(|name| !self.listed.get(name).is_some_and(|places| places.contains(namespace)));
         lacking
     }
+}
+
+type ByPod = BTreeMap<(String, String), BTreeSet<String>>;
+type Named<'a> = (&'a (String, String), &'a BTreeSet<String>);
+
+/// What is said about a pod, about its whole namespace, or about a pod that is not told; all, when the pod is not told.
+fn about<'a>(all: &'a ByPod, pod: &(String, String)) -> Box<dyn Iterator<Item = Named<'a>> + 'a> {
+    let (namespace, name) = pod.clone();
+    if name.is_empty() {
+        return Box::new(
+            all.iter().filter(move |((place, _), _)| namespace.is_empty() || place.is_empty() || *place == namespace),
+        );
+    }
+    let mut keys = vec![(String::new(), String::new()), (String::new(), name.clone())];
+    if !namespace.is_empty() {
+        keys.extend([(namespace.clone(), String::new()), (namespace, name)]);
+    }
+    Box::new(keys.into_iter().filter_map(|key| all.get_key_value(&key)))
 }
 
 /// Whether an entry of `auths` is for this registry.

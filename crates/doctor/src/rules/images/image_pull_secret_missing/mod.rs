@@ -2,8 +2,8 @@
 
 use crate::evidence::Evidence;
 use crate::finding::{Fix, Place, Severity};
-use crate::read::Answer;
-use crate::read::pulls::{explain, grouped};
+use crate::read::{Answer, Pull};
+use crate::read::pulls::explain;
 use crate::read::secrets::{Access, access};
 use crate::read::written::place;
 use crate::rule::{Findings, Rule};
@@ -20,34 +20,44 @@ pub const RULE: Rule = Rule {
 fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
     let read = evidence.read();
     let denied = read.pulls.iter().filter(|pull| pull.answer == Answer::Denied);
-    for ((pod, image), pulls) in grouped(denied, |pull| (pull.pod.clone(), pull.image.clone())) {
-        let Some(first) = pulls.first() else { continue };
-        let (namespace, name) = pod;
-        let object = |field: &str| Place::Object {
-            kind: "Pod".to_owned(),
-            namespace: namespace.clone(),
-            name: name.clone(),
-            field: field.to_owned(),
-        };
-        let finding = match access(evidence, first) {
-            Access::NoSecret(secret) => {
-                let cause = format!("the pod names the pull secret `{secret}`, which is not in namespace `{namespace}`");
-                findings.proven(object("spec.imagePullSecrets"), cause)
-            }
-            Access::Anonymous => question(findings, object("spec.imagePullSecrets"), &image),
-            Access::Unknown if first.says("does not exist") => {
-                let finding = question(findings, place(evidence, first), &image);
-                finding.or(&["placeholder-image", "image-tag-not-found"]).needs(&["whether the repository exists"])
-            }
+    let judged = denied.map(|pull| (access(evidence, pull), pull));
+    let mut groups: std::collections::BTreeMap<(String, String), (Access, Vec<&Pull>)> = Default::default();
+    for (access, pull) in judged {
+        let what = match &access {
+            Access::NoSecret(secret) => secret.clone(),
+            Access::Anonymous => pull.image.clone(),
+            Access::Unknown if pull.says("does not exist") => pull.image.clone(),
             _ => continue,
         };
-        for message in read.failing(&["image pull secret"]).filter(|message| message.pod == first.pod) {
+        let group = groups.entry((pull.pod.0.clone(), what)).or_insert_with(|| (access, Vec::new()));
+        group.1.push(pull);
+    }
+    for ((namespace, what), (access, pulls)) in groups {
+        let Some(first) = pulls.first() else { continue };
+        let secrets = Place::Object {
+            kind: "Pod".to_owned(),
+            namespace: namespace.clone(),
+            name: first.pod.1.clone(),
+            field: "spec.imagePullSecrets".to_owned(),
+        };
+        let finding = match access {
+            Access::NoSecret(_) => {
+                let place = if namespace.is_empty() { "its namespace".to_owned() } else { format!("namespace `{namespace}`") };
+                findings.proven(secrets, format!("the pod names the pull secret `{what}`, which is not in {place}"))
+            }
+            Access::Anonymous => question(findings, secrets, &what),
+            _ => {
+                let finding = question(findings, place(evidence, first), &what);
+                finding.or(&["placeholder-image", "image-tag-not-found"]).needs(&["whether the repository exists"])
+            }
+        };
+        for message in read.failing(&["image pull secret"]).filter(|message| message.pod == first.pod).take(3) {
             finding.message(message);
         }
         explain(finding, &read.messages, &pulls);
         finding.fix(
             Fix::manual("create the secret in the pod's namespace, or correct the name")
-                .step(format!("kubectl get secrets -n {namespace}"))
+                .step(format!("kubectl get secrets -n {namespace}").trim_end_matches(" -n ").to_owned())
                 .step(format!("kubectl create secret docker-registry NAME -n {namespace} --docker-server={} --docker-username=… --docker-password=…", first.registry())),
         );
     }

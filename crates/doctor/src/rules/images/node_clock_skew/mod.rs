@@ -42,7 +42,7 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
     }
     // The API server's certificate, seen by a node.
     for message in read.failing(&["x509: certificate has expired or is not yet valid", " is before "]) {
-        let ours = read.pulls.iter().any(|pull| pull.message == message.number);
+        let ours = read.pull_of(message.number).is_some();
         if !ours && matches!(message.speaker, Speaker::Kubelet | Speaker::Kubeadm) {
             let place = Place::Machine { node: message.node.clone(), what: "clock".to_owned() };
             let cause = "the node's clock is behind: a certificate is not yet valid for it";

@@ -20,7 +20,7 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
     let read = evidence.read();
     let mut nodes: std::collections::BTreeMap<String, Vec<&Message>> = std::collections::BTreeMap::new();
     for message in read.failing(&["no space left on device"]).filter(|message| is_disk(message)) {
-        let pull = read.pulls.iter().find(|pull| pull.message == message.number);
+        let pull = read.pull_of(message.number);
         let node = pull.map_or(message.node.as_str(), |pull| pull.node.as_str());
         nodes.entry(node.to_owned()).or_default().push(message);
     }

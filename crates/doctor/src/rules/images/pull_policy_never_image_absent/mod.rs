@@ -26,7 +26,10 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
         if let Place::Object { field, .. } = &mut at {
             *field = field.trim_end_matches("image").to_owned() + "imagePullPolicy";
         }
-        let cause = format!("`{image}` is not on node `{}`, and imagePullPolicy is Never", first.node);
+        let cause = match first.node.as_str() {
+            "" => format!("`{image}` is not on the node, and imagePullPolicy is Never"),
+            node => format!("`{image}` is not on node `{node}`, and imagePullPolicy is Never"),
+        };
         let finding = findings.proven(at, cause);
         explain(finding, &read.messages, pulls);
         finding.fix(fix());

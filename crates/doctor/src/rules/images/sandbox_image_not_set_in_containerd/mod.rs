@@ -45,9 +45,11 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
         };
         let cause = format!("containerd takes `{image}` for every pod's sandbox, and this node can't get it from there");
         let fits = written.as_ref().is_none_or(|(_, value)| value.value == image);
-        let finding = if config.is_some() && fits && other.is_some() {
+        let told = read.facts.setting(&node, "sandbox_image").any(|fact| fact.value.value == image);
+        let known = (config.is_some() && fits) || told;
+        let finding = if known && other.is_some() {
             findings.proven(place, cause)
-        } else if config.is_some() && fits && first.answer != Answer::Lookup {
+        } else if known && first.answer != Answer::Lookup {
             findings.likely(place, cause)
         } else {
             question(findings.open(place, cause), first)
