@@ -171,7 +171,8 @@ fn of_lines(number: usize, item: &Item) -> Vec<Message> {
                 message.fields = read.fields;
                 message
             }
-            None => blank(number, line, speaker, loudness(item.kind, rest), &unquoted(rest.trim())),
+            None => events::bare_condition(number, line, rest)
+                .unwrap_or_else(|| blank(number, line, speaker, loudness(item.kind, rest), &unquoted(rest.trim()))),
         };
         message.node = item.origin.node().or(host).unwrap_or_default().to_owned();
         if let Some((namespace, name)) = pod_field(&message.fields) {
@@ -248,10 +249,6 @@ fn loudness(kind: ItemKind, line: &str) -> Level {
     }
     if LOUD.iter().any(|word| line.contains(word)) || line.starts_with("sorry") || line.starts_with("fata[") {
         return Level::Error;
-    }
-    let condition = line.strip_prefix("ready ").map(str::trim_start);
-    if condition.is_some_and(|rest| rest.starts_with("false ") || rest.starts_with("unknown ")) {
-        return Level::Warning;
     }
     match kind {
         ItemKind::Text => Level::Warning,

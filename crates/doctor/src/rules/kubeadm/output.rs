@@ -2,13 +2,13 @@
 
 use crate::evidence::{Evidence, ItemKind};
 use crate::finding::Place;
-use crate::read::{Message, Speaker, table};
+use crate::read::{Message, Speaker};
 
 const GOOD_ENDS: [&str; 4] =
     ["has initialized successfully", "This node has joined the cluster", "SUCCESS! Your cluster", "was upgraded to"];
 
 /// Whether kubeadm got to its end after this message.
-fn is_over(evidence: &Evidence, message: &Message) -> bool {
+pub fn is_over(evidence: &Evidence, message: &Message) -> bool {
     let text = &evidence.items()[message.item].text;
     text.lines().skip(message.line as usize).any(|line| GOOD_ENDS.iter().any(|end| line.contains(end)))
 }
@@ -61,20 +61,16 @@ pub fn listed(evidence: &Evidence, id: &str) -> (Listed, Option<usize>) {
             continue;
         }
         answer = (Listed::Gone, Some(number));
-        for row in table::columns(text, "TOKEN") {
-            if row.get("TOKEN").split('.').next() != Some(id) {
-                continue;
-            }
-            let ttl = row.get("TTL");
-            let listed = if ttl.contains("invalid") || ttl.starts_with('-') || ttl == "0s" {
+        let Some(row) = text.lines().find(|line| line.split('.').next() == Some(id)) else { continue };
+        let listed =
+            if row.contains("<invalid>") || row.split_whitespace().nth(1).is_some_and(|ttl| ttl.starts_with('-')) {
                 Listed::Gone
-            } else if !row.get("USAGES").is_empty() && !row.get("USAGES").contains("signing") {
+            } else if row.contains("authentication") && !row.contains("signing") {
                 Listed::NotForSigning
             } else {
                 Listed::Good
             };
-            return (listed, Some(number));
-        }
+        return (listed, Some(number));
     }
     answer
 }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::output;
 use crate::evidence::{Evidence, ItemKind};
 use crate::finding::{Fix, Place, Severity};
 use crate::read::{Message, Speaker};
@@ -44,7 +45,10 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
     for ((server, node), messages) in by_server {
         let silent = messages.iter().any(|message| SILENT.iter().any(|words| message.text.contains(words)));
         let from = if node.is_empty() { String::new() } else { format!(" from {node}") };
-        let cause = if silent {
+        let unknown = messages.iter().all(|message| message.text.contains("no such host"));
+        let cause = if unknown {
+            format!("the API server's name {server} has no address{from}: it is wrong, or the name server does not know it")
+        } else if silent {
             format!("the API server {server} does not answer{from}: a firewall, a wrong address, or a machine that is down")
         } else {
             format!("nothing listens at {server}{from}: the API server does not run, or the address is wrong")
@@ -84,7 +88,10 @@ fn unreachable(evidence: &Evidence, message: &Message) -> Option<String> {
         || text.contains("was refused - did you specify")
         || SILENT.iter().any(|words| text.contains(words));
     let other = [":8080", "/v2/", "webhook", ":10250", ":10248", "lookup ", "etcd", "pull", "rate limiter"];
-    if !asks || !pasted || message.over || !fails || other.iter().any(|word| text.contains(word)) {
+    let unknown = message.speaker == Speaker::Kubeadm && text.contains("no such host");
+    let fails = fails || unknown;
+    let other = other.into_iter().filter(|word| !(unknown && *word == "lookup "));
+    if !asks || !pasted || message.over || !fails || output::is_over(evidence, message) || other.into_iter().any(|word| text.contains(word)) {
         return None;
     }
     let server = SERVER.as_ref()?.captures(text)?.get(1)?.as_str();
@@ -99,9 +106,9 @@ fn unreachable(evidence: &Evidence, message: &Message) -> Option<String> {
 
 /// Lines of those who looked at the server: `nc`, `crictl ps`, `ss`, a firewall's rules.
 fn looked(evidence: &Evidence, server: &str) -> Vec<(usize, u32)> {
-    const TOOLS: [&str; 14] = [
+    const TOOLS: [&str; 12] = [
         "nc ", "ncat", "telnet", "crictl ps", "ss -", "netstat", "iptables", "nft ", "ufw", "firewall", "security group",
-        "curl", "ping", "kube-apiserver",
+        "kube-apiserver",
     ];
     let port = server.rsplit(':').next().unwrap_or(server);
     let items = evidence.items().iter().enumerate().filter(|(_, item)| {

@@ -39,7 +39,7 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
                 let words = text[at..].trim().trim_end_matches('.');
                 version.map_or_else(|| words.to_owned(), |found| format!("kubeadm {}: {words}", found.text))
             } else {
-                text.rsplit("]: ").next().unwrap_or(text).trim().trim_start_matches("- ").trim_end_matches('.').to_owned()
+                sentence(text.rsplit("]: ").next().unwrap_or(text))
             };
             let finding = findings.proven(output::machine(message, what), cause);
             finding.message(message);
@@ -53,4 +53,11 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
             );
         }
     }
+}
+
+/// The first sentence, without a mark in front and a full stop behind.
+fn sentence(text: &str) -> String {
+    let first = text.trim().trim_start_matches("- ").split(". ").next().unwrap_or_default().trim_end_matches('.');
+    let mut rest = first.chars();
+    rest.next().map(|letter| letter.to_lowercase().chain(rest).collect()).unwrap_or_default()
 }

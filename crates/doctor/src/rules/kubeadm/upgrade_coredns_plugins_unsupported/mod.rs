@@ -3,6 +3,7 @@
 use super::output;
 use crate::evidence::{Evidence, ItemKind};
 use crate::finding::{Fix, Place, Severity};
+use crate::read::objects::Found;
 use crate::rule::{Findings, Rule};
 
 pub const RULE: Rule = Rule {
@@ -60,22 +61,29 @@ fn told(plugins: &[&str]) -> String {
 
 /// The item with the Corefile, and its plugins that the migration does not know.
 fn corefile(evidence: &Evidence) -> Option<(usize, Vec<&str>)> {
-    let (number, item) = evidence.items().iter().enumerate().find(|(_, item)| {
-        item.kind != ItemKind::Unavailable
-            && (item.text.contains("Corefile") || item.text.contains(".:53 {") || item.text.contains(":53 {"))
-            && item.text.contains('{')
-            && item.text.contains("kubernetes ")
-    })?;
+    let is_coredns = |found: &&Found| found.kind() == "ConfigMap" && found.name() == "coredns";
+    let object = evidence.read().objects.iter().find(is_coredns);
+    if let Some((item, text)) = object.and_then(|found| Some((found.item, found.object["data"]["Corefile"].as_str()?))) {
+        return Some((item, unknown(text)));
+    }
+    evidence.items().iter().enumerate().find_map(|(number, item)| {
+        let text = &item.text;
+        let start = text.find("Corefile: |").or_else(|| text.find(".:53 {")).or_else(|| text.find("\"Corefile\":"))?;
+        (item.kind != ItemKind::Unavailable && text.contains("kubernetes ")).then(|| (number, unknown(&text[start..])))
+    })
+}
+
+/// Plugins in the blocks of a Corefile that the migration does not know. Line ends may be JSON's.
+fn unknown(text: &str) -> Vec<&str> {
     let (mut depth, mut plugins) = (0_usize, Vec::new());
-    for line in item.text.split('\n').flat_map(|line| line.split("\\n")) {
+    for line in text.split('\n').flat_map(|line| line.split("\\n")) {
         let line = line.trim();
         let word = line.split_whitespace().next().unwrap_or_default();
         let name = !word.is_empty() && word.chars().all(|mark| mark.is_ascii_alphanumeric() || mark == '_');
         if depth == 1 && name && !KNOWN.contains(&word) && !plugins.contains(&word) {
             plugins.push(word);
         }
-        let opens = if line.starts_with("Corefile") { 0 } else { line.matches('{').count() };
-        depth = (depth + opens).saturating_sub(line.matches('}').count());
+        depth = (depth + line.matches('{').count()).saturating_sub(line.matches('}').count());
     }
-    Some((number, plugins))
+    plugins
 }

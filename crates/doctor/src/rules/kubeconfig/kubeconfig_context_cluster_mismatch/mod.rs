@@ -18,7 +18,7 @@ pub const RULE: Rule = Rule {
 
 fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
     let messages: Vec<&Message> = client::at_localhost(evidence)
-        .chain(client::said(evidence, &["cluster", "does not exist"]))
+        .chain(client::said(evidence, &["cluster \"", "does not exist"]))
         .chain(client::said(evidence, &["cluster has no server defined"]))
         .collect();
     let asked = client::asked_context(evidence);
@@ -47,7 +47,7 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
         finding.fix(fix);
     }
     if !told {
-        for message in client::said(evidence, &["cluster", "does not exist"]) {
+        for message in client::said(evidence, &["cluster \"", "does not exist"]) {
             if let Some(name) = message.quoted_after("cluster") {
                 let place = Place::Machine { node: message.node.clone(), what: format!("kubeconfig cluster {name}") };
                 let cause = format!("the kubeconfig has no cluster {name}");

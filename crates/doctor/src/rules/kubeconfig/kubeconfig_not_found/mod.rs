@@ -17,9 +17,9 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
-    named_file(evidence, findings);
+    let named = named_file(evidence, findings);
     let messages: Vec<&Message> = client::at_localhost(evidence).collect();
-    if messages.is_empty() || !client::lost_contexts(evidence).0.is_empty() {
+    if named || messages.is_empty() || !client::lost_contexts(evidence).0.is_empty() {
         return;
     }
     let home = Place::Machine { node: node(&messages), what: "~/.kube/config".to_owned() };
@@ -65,7 +65,8 @@ fn node(messages: &[&Message]) -> String {
 }
 
 /// A file that was named and is not there: `--kubeconfig`, a warning of the loader.
-fn named_file(evidence: &Evidence, findings: &mut Findings<'_>) {
+fn named_file(evidence: &Evidence, findings: &mut Findings<'_>) -> bool {
+    let mut found = false;
     for message in client::said(evidence, &[]) {
         let text = &message.text;
         let missing = text.contains("no such file or directory") && (text.contains("stat ") || text.contains("open "));
@@ -83,10 +84,15 @@ fn named_file(evidence: &Evidence, findings: &mut Findings<'_>) {
             continue;
         }
         let place = Place::Machine { node: message.node.clone(), what: path.to_owned() };
-        findings.proven(place, format!("the kubeconfig {path} does not exist")).message(message).fix(
-            Fix::manual("name a file that is there").step("ls -l ~/.kube; echo $KUBECONFIG"),
-        );
+        let finding = findings.proven(place, format!("the kubeconfig {path} does not exist"));
+        finding.message(message);
+        for symptom in client::at_localhost(evidence) {
+            finding.message(symptom);
+        }
+        finding.fix(Fix::manual("name a file that is there").step("ls -l ~/.kube; echo $KUBECONFIG"));
+        found = true;
     }
+    found
 }
 
 /// Files that `KUBECONFIG` names although nothing of that name was listed; and a listed name that is like it.
@@ -133,13 +139,13 @@ fn empty_view(evidence: &Evidence) -> Option<usize> {
     shown.filter(empty).map(|config| config.item).next()
 }
 
-/// An item that shows that somebody looked for the file: user, variable, directory, or the file itself.
+/// An item that shows that somebody looked for the file: variable, directory, or the file itself.
 fn looked(evidence: &Evidence) -> Option<usize> {
-    const WORDS: [&str; 7] = ["KUBECONFIG", ".kube", "admin.conf", "whoami", "id", "k3s.yaml", "sudo"];
-    let asks = |source: &str| source.split([' ', ';', '|', '&']).any(|word| WORDS.iter().any(|known| word == *known || (known.len() > 2 && word.contains(known))));
+    const WORDS: [&str; 4] = ["KUBECONFIG", ".kube", "admin.conf", "k3s.yaml"];
     let items = evidence.items().iter().enumerate();
     let mut fit = items.filter(|(_, item)| {
-        matches!(item.kind, ItemKind::NodeFacts | ItemKind::Kubeconfig) && (asks(item.origin.source()) || item.text.contains("/.kube"))
+        matches!(item.kind, ItemKind::NodeFacts | ItemKind::Kubeconfig)
+            && WORDS.iter().any(|word| item.origin.source().contains(word) || item.text.contains(word))
     });
     fit.next().map(|(number, _)| number)
 }

@@ -28,8 +28,11 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
     let read = evidence.read();
     let remote = |backend: &&Backend| backend.client.is_some() && backend.client_port.is_some();
     let backends: Vec<&Backend> = read.postgres.backends.iter().filter(remote).collect();
+    if backends.is_empty() {
+        return;
+    }
     let network = cluster::network(evidence);
-    if backends.is_empty() || (network.pods.is_empty() && network.flows.is_empty()) {
+    if network.pods.is_empty() && network.flows.is_empty() {
         return;
     }
     let mut answer = Answer::default();
@@ -86,7 +89,10 @@ fn one(evidence: &Evidence, network: &Network, backend: &Backend, answer: &mut A
         ),
         Owner::NoPod { address } => (
             format!("backend {pid} comes from {address}, which was no pod's address when it began"),
-            vec![format!("kubectl get pods -A -o wide: who has or had {address}")],
+            vec![
+                format!("kubectl get pods -A -o wide: who has or had {address}"),
+                format!("leases of the pod network (/var/lib/cni/networks) and events about {address}"),
+            ],
         ),
         Owner::Stranger => (
             format!("backend {pid} comes from {client}, which is no node's and no pod's address: it was translated elsewhere, or the client is outside the cluster"),
