@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask up`, `test`, `tidy`, `bench`, `schemas`.
+//! The project's own commands: `cargo xtask up`, `test`, `tidy`, `bench`, `score`, `schemas`.
 
 mod bench;
 mod run;
@@ -13,6 +13,7 @@ cargo xtask up             install what is missing, build, start a cluster, depl
 cargo xtask test           install what the tests need, check format and lints, run all tests (as root)
 cargo xtask tidy           check layers, file sizes and words
 cargo xtask bench [NAME…]  measure, and print figures and ratios; --markdown writes docs/benchmarks.md
+cargo xtask score [FILE]   let the doctor's rules answer labelled cases, and print how many were right
 cargo xtask schemas PATH   refresh the table of schema facts from a Kubernetes OpenAPI definitions file";
 
 fn main() -> ExitCode {
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         ["test"] => run::test(),
         ["tidy"] => tidy::check(),
         ["bench", arguments @ ..] => bench::run_all(arguments),
+        ["score", arguments @ ..] => score(arguments),
         ["schemas", path] => schemas::refresh(std::path::Path::new(path)),
         _ => {
             eprintln!("{HELP}");
@@ -36,4 +38,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Labelled cases of the project.
+const CASES: &str = "crates/doctor/tests/cases-open.jsonl";
+
+/// Scores a file of labelled cases, the project's own if none is named. Further words are families of cases.
+fn score(arguments: &[&str]) -> anyhow::Result<()> {
+    let arguments = if arguments.is_empty() { &[CASES] } else { arguments };
+    // A path is meant from where the command is run; the example runs at the root of the work tree.
+    let file = std::path::absolute(arguments[0])?;
+    let file = if arguments[0] == CASES { run::root().join(CASES) } else { file };
+    let file = file.to_string_lossy().into_owned();
+    let mut words = vec!["run", "--quiet", "--package", "shipmate-doctor", "--example", "score", "--", &file];
+    words.extend(&arguments[1..]);
+    run::run("cargo", &words)
 }

@@ -1,5 +1,9 @@
 //! Calls about the runtime as a whole: versions, readiness, statistics, plugins.
 
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic_prost::ProstCodec;
+
 use crate::proto::containerd::services::{introspection::v1 as introspection, version};
 use crate::proto::runtime::v1 as cri;
 use crate::runtime::{ACTION, QUERY};
@@ -30,6 +34,24 @@ impl Runtime {
         let mut client = self.versions();
         let answer: version::v1::VersionResponse = self.call("containerd Version", QUERY, client.version(())).await?;
         Ok(answer.version)
+    }
+
+    /// Whether CRI is also served in its version of old, `runtime.v1alpha2`, which is all that a kubelet before 1.23
+    /// speaks and nothing that one from 1.26 on does.
+    pub async fn serves_v1alpha2(&self) -> Result<bool, Error> {
+        // The message is the same in both versions; only the service's name differs.
+        let request = tonic::Request::new(cri::VersionRequest { version: "0.1.0".to_owned() });
+        let path = PathAndQuery::from_static("/runtime.v1alpha2.RuntimeService/Version");
+        let mut client = Grpc::new(self.channel());
+        let answer = async {
+            client.ready().await.map_err(|error| tonic::Status::from_error(error.into()))?;
+            client.unary(request, path, ProstCodec::<_, cri::VersionResponse>::default()).await
+        };
+        match self.call("Version of runtime.v1alpha2", QUERY, answer).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.unimplemented() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The conditions RuntimeReady and NetworkReady, and the handlers' features.

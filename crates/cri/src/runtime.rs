@@ -72,6 +72,11 @@ impl Runtime {
         &self.socket
     }
 
+    /// The connection, for calls that no generated client has.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
     /// Where the pipes of processes are made.
     pub(crate) fn pipes(&self) -> &Path {
         &self.pipes

@@ -160,6 +160,11 @@ impl Evidence {
         serde_json::to_string_pretty(self).expect("strings and enums have a JSON form")
     }
 
+    /// All items, for who wants to keep them.
+    pub fn into_items(self) -> Vec<Item> {
+        self.items
+    }
+
     /// All items.
     pub fn items(&self) -> &[Item] {
         &self.items

@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod examine;
 pub mod finding;
 pub mod near;
+pub mod owner;
 pub mod page;
 pub mod paste;
 pub mod read;

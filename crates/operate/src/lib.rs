@@ -4,4 +4,7 @@
 //! faults: that is the doctor's.
 
 pub mod access;
+pub mod certificate;
 pub mod change;
+pub mod collect;
+pub mod kubeconfig;

@@ -6,6 +6,7 @@ mod cli;
 mod client;
 mod commands;
 mod drill;
+mod nodes;
 mod output;
 mod process;
 

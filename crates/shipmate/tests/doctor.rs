@@ -34,16 +34,16 @@ fn shipmate(home: &Path, arguments: &[&str], input: &str) -> Ran {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    let mut pipe = child.stdin.take().unwrap();
+        .expect("the built program starts");
+    let mut pipe = child.stdin.take().expect("it is piped");
     // A program that refuses its command line reads nothing.
     drop(pipe.write_all(input.as_bytes()));
     drop(pipe);
-    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
     Ran {
-        code: status.code().unwrap(),
-        out: String::from_utf8(stdout).unwrap(),
-        err: String::from_utf8(stderr).unwrap(),
+        code: status.code().expect("no signal ended it"),
+        out: String::from_utf8(stdout).expect("it prints UTF-8"),
+        err: String::from_utf8(stderr).expect("it prints UTF-8"),
     }
 }
 

@@ -163,18 +163,23 @@ impl Prompt {
         let has = |word: &str| words.iter().any(|found| found.contains(word));
         match program.rsplit('/').next().unwrap_or_default() {
             "kubectl" | "k" if has("config") && has("view") => ItemKind::Kubeconfig,
-            "kubectl" | "k" if has("describe") && has("po") => ItemKind::PodEvents,
+            "kubectl" | "k" if has("describe") && (has("po") || output.contains("\nEvents:")) => ItemKind::PodEvents,
             "kubectl" | "k" if has("events") || has("event") => ItemKind::PodEvents,
             "kubectl" | "k" if output.trim_start().starts_with('{') => {
                 form::whole(output).map_or(ItemKind::KubectlOutput, |form| form.kind)
             }
             "kubectl" | "k" | "helm" => ItemKind::KubectlOutput,
+            // Several commands in one line say facts of several kinds.
+            _ if self.source.contains("; ") || self.source.contains(" && ") => ItemKind::NodeFacts,
             "kubeadm" => ItemKind::KubeadmOutput,
             "crictl" => ItemKind::CrictlOutput,
             "ctr" | "nerdctl" => ItemKind::CtrOutput,
             "journalctl" if has("kubelet") => ItemKind::KubeletLog,
             "journalctl" if has("containerd") => ItemKind::ContainerdLog,
-            "journalctl" => form::whole(output).map_or(ItemKind::NodeFacts, |form| form.kind),
+            "journalctl" => {
+                let mut forms = output.lines().take(50).filter_map(|line| form::of_line(line, None));
+                forms.find(|form| form.kind != ItemKind::Text).map_or(ItemKind::NodeFacts, |form| form.kind)
+            }
             "containerd" if has("config") && has("dump") => ItemKind::ContainerdConfig,
             "psql" | "pgbouncer" => ItemKind::PgActivity,
             "conntrack" => ItemKind::Conntrack,
@@ -205,7 +210,8 @@ fn of_file(file: &str, content: &str) -> ItemKind {
     if name.ends_with(".yaml") || name.ends_with(".yml") {
         // The kubelet's and kubeadm's own files have no names of objects.
         let settings = ["kubelet.config.k8s.io", "kubeadm.k8s.io", "kubeproxy.config.k8s.io"];
-        return if settings.iter().any(|group| content.contains(group)) {
+        let is_object = content.contains("apiVersion:") && content.contains("kind:");
+        return if !is_object || settings.iter().any(|group| content.contains(group)) {
             ItemKind::NodeFacts
         } else {
             form::settled(ItemKind::Manifest, content)

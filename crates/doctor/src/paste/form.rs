@@ -101,7 +101,25 @@ pub(super) fn of_line(line: &str, before: Option<&Form>) -> Option<Form> {
     if matches(&CONNTRACK) {
         return Some(Form::of(ItemKind::Conntrack));
     }
-    by_beginning(line, before)
+    by_beginning(line, before).or_else(|| {
+        let toml = matches!(before, Some(ItemKind::ContainerdConfig | ItemKind::HostsToml));
+        (toml && !may_be_toml(line)).then(Form::text)
+    })
+}
+
+/// Whether a line may stand in TOML, be it broken: what follows a file is usually quite another thing.
+fn may_be_toml(line: &str) -> bool {
+    let words = line.trim_start();
+    words.is_empty()
+        || words.len() < line.len()
+        || words.starts_with('#')
+        || words.contains(['=', '"', '\'', '[', ']', '{', '}'])
+}
+
+/// Whether a line can only be the beginning of another file than the one before it.
+pub(super) fn begins_anew(line: &str, before: &str) -> bool {
+    let version = |line: &str| line.starts_with("version = ");
+    (version(line) && before.lines().any(version)) || (line.starts_with("Name:  ") && before.contains("\nEvents:"))
 }
 
 /// Lines that begin as only one program's do.

@@ -25,7 +25,10 @@ pub fn split(text: &str) -> Vec<Item> {
     let mut open: Option<(Prompt, String)> = None;
     let mut loose = String::new();
     for line in text.split_inclusive('\n') {
-        if let Some(prompt) = command::prompt(line.trim_end()).or_else(|| command::heading(line.trim_end())) {
+        let words = line.trim_end();
+        // Inside an output, only the headings of `head` and `tail` are believed: `systemctl cat` has others.
+        let heading = || command::heading(words).filter(|_| open.is_none() || words.starts_with("==>"));
+        if let Some(prompt) = command::prompt(words).or_else(heading) {
             close(&mut parts, open.take(), &mut loose);
             open = Some((prompt, String::new()));
         } else if let Some((_, output)) = &mut open {
@@ -68,7 +71,7 @@ fn forms(text: &str) -> Vec<Item> {
     for line in text.split_inclusive('\n') {
         let found = form::of_line(line.trim_end(), current.as_ref());
         if let Some(found) = found
-            && current.as_ref() != Some(&found)
+            && (current.as_ref() != Some(&found) || form::begins_anew(line, &lines))
         {
             if !lines.trim().is_empty() {
                 items.push(item(current.as_ref().unwrap_or(&Form::text()), &lines));

@@ -169,14 +169,17 @@ pub(super) type Ready<'a> = HashSet<(&'a str, &'a str)>;
 
 /// Marks what is over: the pod is ready, or a later event shows that the step went well.
 pub(super) fn settle(messages: &mut [Message], ready: &Ready<'_>) {
-    let mut good: HashMap<((String, String), String), u64> = HashMap::new();
+    let mut good: HashMap<((String, String), String), (u64, u32)> = HashMap::new();
     for message in messages.iter() {
         if message.speaker == Speaker::Event
             && message.level == Level::Quiet
             && let Some(age) = message.age
         {
-            let newest = good.entry((message.pod.clone(), message.reason.clone())).or_insert(age);
-            *newest = age.min(*newest);
+            let found = (age, message.line);
+            let newest = good.entry((message.pod.clone(), message.reason.clone())).or_insert(found);
+            if age <= newest.0 {
+                *newest = found;
+            }
         }
     }
     for message in messages.iter_mut().filter(|message| message.speaker == Speaker::Event) {
@@ -193,7 +196,10 @@ pub(super) fn settle(messages: &mut [Message], ready: &Ready<'_>) {
         };
         let cured = cures.iter().any(|cure| {
             let went_well = good.get(&(message.pod.clone(), (*cure).to_owned()));
-            went_well.zip(message.age).is_some_and(|(good, failed)| *good < failed)
+            // Of the same age: what stands below happened later.
+            went_well
+                .zip(message.age)
+                .is_some_and(|((good, line), failed)| *good < failed || (*good == failed && *line > message.line))
         });
         message.over = is_ready || cured;
     }

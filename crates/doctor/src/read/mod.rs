@@ -4,29 +4,36 @@
 //! in it, so that a rule can point there.
 
 pub mod answers;
+pub mod conntrack;
 pub mod containerd;
 mod events;
 pub mod existing;
 pub mod facts;
+pub mod kubeconfig;
 pub mod listing;
 pub mod log;
 pub mod manifest;
 pub mod messages;
+pub mod network;
 pub mod nodes;
 pub mod objects;
 pub mod plugins;
 pub mod pods;
+pub mod postgres;
 pub mod pulls;
 pub mod reference;
+pub mod secrets;
 pub mod table;
 pub mod times;
 pub mod toml;
 pub mod versions;
+pub mod written;
 pub mod yaml;
 
 pub use answers::Answer;
 pub use containerd::{ContainerdConfig, HostsToml};
 pub use facts::{Fact, Facts};
+pub use kubeconfig::Kubeconfig;
 pub use messages::{Message, Speaker};
 pub use plugins::{PluginStatus, Plugins};
 pub use pods::Pod;
@@ -48,6 +55,12 @@ pub struct Read {
     pub configs: Vec<ContainerdConfig>,
     /// `hosts.toml` files.
     pub hosts: Vec<HostsToml>,
+    /// What PostgreSQL told.
+    pub postgres: postgres::Postgres,
+    /// Connections of nodes' tables.
+    pub flows: Vec<conntrack::Flow>,
+    /// Kubeconfigs.
+    pub kubeconfigs: Vec<Kubeconfig>,
     /// Objects of the API.
     pub objects: Vec<objects::Found>,
     /// Nodes, as the API shows them.
@@ -58,6 +71,10 @@ pub struct Read {
     pub pulls: Vec<Pull>,
     /// Hosts that were tried in vain before another one.
     pub attempts: Vec<Attempt>,
+    /// Images as they are written in manifests and objects.
+    pub images: Vec<written::Written>,
+    /// Pull secrets.
+    pub secrets: secrets::Secrets,
     /// containerd's plugins.
     pub plugins: Plugins,
     /// Objects that are known to exist.
@@ -92,6 +109,7 @@ impl Read {
         let mut read = Self::default();
         for (number, item) in items.iter().enumerate() {
             read.objects.extend(objects::read(number, item));
+            read.kubeconfigs.extend(Kubeconfig::read(number, item));
             match item.kind {
                 ItemKind::ContainerdConfig => read.configs.push(ContainerdConfig::read(number, item)),
                 ItemKind::Manifest => read.manifests.push(manifest::Manifest::read(number, item)),
@@ -107,9 +125,13 @@ impl Read {
         for message in &read.messages {
             read.by_pod.entry(message.pod.clone()).or_default().push(message.number);
         }
+        read.images = written::read(items, &read.objects, &read.pods);
         read.nodes = nodes::read(items, &read.objects);
+        read.postgres = postgres::Postgres::of(items);
+        read.flows = conntrack::read(items);
         read.existing = existing::read(items, &read.objects);
         read.pod_rows = existing::pod_rows(items);
+        read.secrets = secrets::read(items, &read);
         read.facts = Facts::of(items);
         read.plugins = Plugins::of(items);
         read.versions = versions::read(items, &read.objects);
@@ -119,6 +141,12 @@ impl Read {
     /// Messages that tell of a failure which is not over.
     pub fn failures(&self) -> impl Iterator<Item = &Message> {
         self.messages.iter().filter(|message| message.is_failure())
+    }
+
+    /// The failed pull that a message tells of.
+    pub fn pull_of(&self, message: usize) -> Option<&Pull> {
+        let at = self.pulls.binary_search_by_key(&message, |pull| pull.message).ok()?;
+        self.pulls.get(at)
     }
 
     /// Failures that have all these words in them.

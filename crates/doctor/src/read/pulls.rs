@@ -136,6 +136,12 @@ pub fn explain(finding: &mut Finding, messages: &[Message], pulls: &[&Pull]) {
     }
 }
 
+/// Whether a name is one that only the cluster's DNS knows.
+pub fn is_cluster_name(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name.ends_with(".svc") || name.contains(".svc.") || name.ends_with(".cluster.local")
+}
+
 /// Marks failures after which the journal shows that the pull went well.
 pub(super) fn settle(messages: &mut [Message], pods: &[Pod]) {
     let mut good: HashMap<(usize, String), u32> = HashMap::new();
@@ -181,7 +187,7 @@ pub(super) fn read(items: &[Item], messages: &[Message], pods: &[Pod]) -> (Vec<P
 
 /// Whether words tell of a failed pull and of its reason.
 fn is_pull(text: &str) -> bool {
-    const WORDS: [&str; 14] = [
+    const WORDS: [&str; 15] = [
         "ailed to pull image",
         "failed to pull and unpack image",
         "failed to resolve reference",
@@ -193,6 +199,7 @@ fn is_pull(text: &str) -> bool {
         "ailed to apply default image tag",
         "is not present with pull policy of Never",
         "pull access denied",
+        "Error response from daemon: [DEPRECATION NOTICE]",
         "manifest unknown",
         "pinging container registry",
         "initializing source docker://",

@@ -55,6 +55,11 @@ pub fn evidence(evidence: Evidence) -> Evidence {
     }
 }
 
+/// One piece of evidence without secrets' values.
+pub fn item(item: Item) -> Item {
+    Item { text: text(item.kind, &item.text).text, ..item }
+}
+
 /// One text without secrets' values. A text that has none stays as it is, byte by byte.
 pub fn text(kind: ItemKind, text: &str) -> Redacted {
     let mut cuts = Cuts::default();
@@ -116,7 +121,7 @@ impl Cuts {
 }
 
 /// Whether a variable or a key with this name holds a secret.
-fn is_secret_name(name: &str) -> bool {
+pub fn is_secret_name(name: &str) -> bool {
     const PARTS: [&str; 13] = [
         "pass",
         "pwd",

@@ -104,6 +104,7 @@ fn words_of_programs_lose_secrets_and_nothing_else() {
         "password:  18 bytes",
         "Error: couldn't find key PASSWORD in Secret vault/demo-secret",
         "www-authenticate: Bearer realm=\"https://auth.example.com/token\"",
+        "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope",
         "FATAL: password authentication failed for user \"app\"",
         "imagePullSecrets:\n- name: registry-pull\n",
         "secretKeyRef:\n  name: a\n  key: password\n",

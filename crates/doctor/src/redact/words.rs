@@ -17,7 +17,9 @@ static ANYWHERE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r#"[a-z][a-z0-9+.-]*://[^/\s:@"']*:(?<secret>[^/\s@"']+)@"#,
         // A signed token: without its signature it opens nothing.
         r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.(?<secret>[A-Za-z0-9_-]{8,})",
-        r#"(?i)authorization\\*["']?\s*[:=]\s*\[?\s*\\*["']?\s*(?:(?:basic|bearer|token|negotiate)\s+)?(?<secret>[^\s"'\\\],]+)"#,
+        // A header, with its scheme or in quotes; in prose, authorization is just a word.
+        r#"(?i)authorization\\*["']?\s*[:=]\s*\[?\s*\\*["']?\s*(?:basic|bearer|token|negotiate)\s+(?<secret>[^\s"'\\,\]]+)"#,
+        r#"(?i)authorization\\*["']?\s*[:=]\s*\[?\s*\\*["'](?:(?:basic|bearer|token|negotiate)\s+)?(?<secret>[^\s"'\\,\]]+)"#,
         r"(?i)\bbearer\s+(?<secret>[A-Za-z0-9._~+/-]{16,}=*)",
         r#"(?i)(?:password|passwd|passphrase|secret[_-]?access[_-]?key|secret[_-]?key|client[_-]?secret|api[_-]?key|access[_-]?key|identity[_-]?token|id[_-]token|refresh[_-]token|access[_-]token|session[_-]token|auth[_-]token|client-key-data|private[_-]?key|certificate-key)\\*["']?\s*[:=]\s*\\*(?:"(?<secret>(?:[^"\\\n]|\\[^"])+)|'(?<secret2>[^'\n]+)|(?<secret3>[^\s"'\\,;}\]]+))"#,
         r"(?i)--(?:[a-z-]*password|[a-z-]*token|certificate-key|[a-z-]*secret)[= ]+(?<secret>[^\s-][^\s]*)",

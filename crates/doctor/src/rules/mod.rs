@@ -3,7 +3,7 @@
 /// Declares the rules of an area: a module for each, and the list of them.
 macro_rules! rules {
     ($($(#[$attribute:meta])* $name:ident),* $(,)?) => {
-        $($(#[$attribute])* mod $name;)*
+        $($(#[$attribute])* pub(in crate::rules) mod $name;)*
         /// The rules of this area.
         pub static RULES: &[crate::rule::Rule] = &[$($name::RULE),*];
     };
@@ -15,6 +15,7 @@ pub mod kubeconfig;
 pub mod manifests;
 pub mod postgres;
 pub mod runtime;
+pub mod upgrade;
 pub mod workloads;
 
 use crate::rule::Rule;
@@ -29,6 +30,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         manifests::RULES,
         workloads::RULES,
         postgres::RULES,
+        upgrade::RULES,
     ]
     .into_iter()
     .flatten()

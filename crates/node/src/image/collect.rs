@@ -13,12 +13,15 @@ use tracing::{info, warn};
 use crate::event::{About, Level};
 use crate::node::Node;
 
-/// Kubernetes' own rhythm …
+/// Kubernetes' own rhythm.
 const LOOK: Duration = Duration::from_secs(5 * 60);
-/// … and thresholds, in percent of the disk: from here images are removed …
-const HIGH: u64 = 85;
-/// … until here.
-const LOW: u64 = 80;
+/// Images are removed when less than this is free …
+///
+/// Kubernetes counts in percent of the disk, which is a node's own there. Ours is the user's, with everything else on it:
+/// how full that is says nothing, only whether there is room.
+const ROOM: u64 = 2 << 30;
+/// … until this much is.
+const AMPLE: u64 = 3 << 30;
 /// An image that came so recently may be about to be used.
 const YOUNG: SignedDuration = SignedDuration::from_mins(2);
 
@@ -74,14 +77,11 @@ async fn excess(runtime: &cri::Runtime) -> Result<Option<u64>, cri::Error> {
     let info = runtime.image_fs_info().await?;
     let place = info.image_filesystems.into_iter().find_map(|place| place.fs_id);
     let stat = place.and_then(|place| statvfs(Path::new(&place.mountpoint)).ok());
-    Ok(stat.and_then(|stat| {
-        too_much(stat.blocks() * stat.fragment_size(), stat.blocks_available() * stat.fragment_size())
-    }))
+    Ok(stat.and_then(|stat| missing_room(stat.blocks_available() * stat.fragment_size())))
 }
 
-fn too_much(capacity: u64, available: u64) -> Option<u64> {
-    let used = capacity.saturating_sub(available);
-    (capacity > 0 && used * 100 >= capacity * HIGH).then(|| used - capacity / 100 * LOW)
+fn missing_room(available: u64) -> Option<u64> {
+    (available < ROOM).then(|| AMPLE - available)
 }
 
 /// The images to remove, the longest unused first, until enough is free.
@@ -123,9 +123,8 @@ mod tests {
 
     #[test]
     fn thresholds() {
-        assert_eq!(too_much(1000, 200), None);
-        assert_eq!(too_much(1000, 150), Some(50));
-        assert_eq!(too_much(1000, 0), Some(200));
-        assert_eq!(too_much(0, 0), None);
+        assert_eq!(missing_room(ROOM), None);
+        assert_eq!(missing_room(ROOM - 1), Some(AMPLE - ROOM + 1));
+        assert_eq!(missing_room(0), Some(AMPLE));
     }
 }

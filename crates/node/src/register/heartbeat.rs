@@ -33,6 +33,11 @@ const SOON: Duration = Duration::from_millis(250);
 const RESEND: SignedDuration = SignedDuration::from_mins(5);
 /// Images are listed again after this.
 const LIST_IMAGES: SignedDuration = SignedDuration::from_secs(60);
+/// With less than this many bytes free a node has disk pressure. Not a share, as on a disk that is the node's own: see
+/// [`crate::image`].
+const DISK_PRESSURE: u64 = 512 << 20;
+/// With less than this many KiB of memory available a node has memory pressure: the kubelet's default.
+const MEMORY_PRESSURE: u64 = 100 << 10;
 const LEASE_NAMESPACE: &str = "kube-node-lease";
 
 /// Registers the node and keeps it alive until `stop`.
@@ -197,18 +202,15 @@ impl Heart {
             self.measured.images = images.into_iter().map(names).filter(|(names, _)| !names.is_empty()).collect();
             self.images_at = Some(now);
         }
-        // Kubernetes' default thresholds for eviction.
-        self.measured.disk_pressure = free_share(&self.node.config.state_dir).is_some_and(|free| free < 0.10);
-        self.measured.memory_pressure = meminfo("MemAvailable") < 100 << 10;
+        self.measured.disk_pressure = free_bytes(&self.node.config.state_dir).is_some_and(|free| free < DISK_PRESSURE);
+        self.measured.memory_pressure = meminfo("MemAvailable") < MEMORY_PRESSURE;
     }
 }
 
-/// The share of a file system that is free.
-fn free_share(path: &std::path::Path) -> Option<f64> {
+/// Bytes of a file system that are free.
+fn free_bytes(path: &std::path::Path) -> Option<u64> {
     let stat = statvfs(path).ok()?;
-    #[expect(clippy::cast_precision_loss, reason = "a share needs no more than a float's precision")]
-    let share = stat.blocks_available() as f64 / (stat.blocks().max(1)) as f64;
-    Some(share)
+    Some(stat.blocks_available() * stat.fragment_size())
 }
 
 /// Why the runtime cannot run pods, in Kubernetes' words.

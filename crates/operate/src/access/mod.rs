@@ -117,6 +117,11 @@ pub trait Access: Send + Sync {
     /// When the node can't be reached. Whether anybody listens shows when it is used.
     async fn socket(&self, path: &str) -> Result<Socket, AccessError>;
 
+    /// The file in which a unit of that node logs, where it is no systemd unit: `containerd`, `kubelet`.
+    fn log(&self, _unit: &str) -> Option<&str> {
+        None
+    }
+
     /// Restarts a unit, such as `containerd`. Running containers go on.
     ///
     /// # Errors

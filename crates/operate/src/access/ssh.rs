@@ -11,6 +11,8 @@ use super::{Access, AccessError, Ran, Socket};
 
 /// Exit code with which `ssh` tells of its own failures.
 const SSH_FAILED: i32 = 255;
+/// How long it may take to find out what a host's name means.
+const LOOKUP: Duration = Duration::from_secs(5);
 /// How long a forwarded socket may take to be there.
 const FORWARD: Duration = Duration::from_secs(15);
 
@@ -45,10 +47,22 @@ impl Ssh {
         self
     }
 
+    /// What to connect to for a node: its name if OpenSSH's configuration or the resolver knows it, else its address.
+    /// `user` is `NAME@`, `NAME`, or empty for the configuration's.
+    pub async fn destination(user: &str, node: &str, address: Option<&str>, config: Option<&Path>) -> String {
+        let user = user.trim_end_matches('@');
+        let host = match address {
+            Some(address) if !is_known(node, config).await => address,
+            _ => node,
+        };
+        if user.is_empty() { host.to_owned() } else { format!("{user}@{host}") }
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new("ssh");
         // Never waits for a password that nobody can type: many nodes are asked at once.
-        command.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]);
+        // Warnings of its own (a new host key) are no words of the program that runs there.
+        command.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR"]);
         if let Some(config) = &self.config {
             command.args(["-F", config]);
         }
@@ -59,6 +73,18 @@ impl Ssh {
         let why = words.trim().lines().last().unwrap_or("ssh gave no reason").to_owned();
         AccessError::Unreachable { node: self.node.clone(), why }
     }
+}
+
+/// Whether OpenSSH's configuration has another name for a host, or the resolver knows it.
+async fn is_known(host: &str, config: Option<&Path>) -> bool {
+    let mut command = Command::new("ssh");
+    if let Some(config) = config {
+        command.arg("-F").arg(config);
+    }
+    command.args(["-G", "--", host]);
+    let told = finish(host, "ssh", command, None, LOOKUP).await.map(|ran| ran.text()).unwrap_or_default();
+    let renamed = told.lines().any(|line| line.strip_prefix("hostname ").is_some_and(|name| name != host));
+    renamed || matches!(tokio::time::timeout(LOOKUP, tokio::net::lookup_host((host, 22))).await, Ok(Ok(_)))
 }
 
 /// A word that the shell on the other side takes as it is.

@@ -14,4 +14,17 @@ pub(crate) struct Reach {
     /// The context, instead of the current one.
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) context: Option<String>,
+    /// Look at the nodes too, through your own OpenSSH: as the user that its configuration says, or as this one. Nothing
+    /// is installed there. Nodes of a sandbox are looked at without it.
+    #[arg(long, global = true, value_name = "USER@", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) ssh: Option<String>,
+    /// With `--ssh`: the configuration file for OpenSSH, instead of yours.
+    #[arg(long, global = true, value_name = "FILE", requires = "ssh")]
+    pub(crate) ssh_config: Option<PathBuf>,
+    /// With `--ssh`: run commands through `sudo -n` there.
+    #[arg(long, global = true, requires = "ssh")]
+    pub(crate) sudo: bool,
+    /// This machine is that node.
+    #[arg(long, global = true, value_name = "NODE")]
+    pub(crate) local: Option<String>,
 }

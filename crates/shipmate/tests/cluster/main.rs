@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
 
 mod bad_input;
+mod doctor;
 mod helm;
 mod inside;
 mod life;

@@ -2,7 +2,7 @@
 
 mod judged;
 mod places;
-mod removed;
+pub(in crate::rules) mod removed;
 mod selectors;
 mod structure;
 

@@ -7,14 +7,14 @@ use regex::Regex;
 use crate::evidence::Evidence;
 
 /// A version of some kinds that is gone.
-pub(super) struct Removed {
+pub(in crate::rules) struct Removed {
     /// `extensions/v1beta1`.
     pub(super) from: &'static str,
     kinds: &'static [&'static str],
     /// First minor version without it.
-    pub(super) gone: u32,
+    pub(in crate::rules) gone: u32,
     /// What takes its place; empty when nothing does.
-    pub(super) to: &'static str,
+    pub(in crate::rules) to: &'static str,
     /// Whether the same fields mean the same there.
     pub(super) same: bool,
 }
@@ -78,7 +78,7 @@ const REMOVED: &[Removed] = &[
 ];
 
 /// What is known of a version of a kind that was removed.
-pub(super) fn find(api_version: &str, kind: &str) -> Option<&'static Removed> {
+pub(in crate::rules) fn find(api_version: &str, kind: &str) -> Option<&'static Removed> {
     let kind = kind.strip_suffix("List").unwrap_or(kind);
     REMOVED.iter().find(|one| one.from == api_version && one.kinds.contains(&kind))
 }

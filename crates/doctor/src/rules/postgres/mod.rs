@@ -1,3 +1,9 @@
-//! PostgreSQL connections (`SM07xx`).
+//! PostgreSQL (`SM07xx`): connections, and who holds them.
 
-rules! {}
+mod cluster;
+
+rules! {
+    pg_max_connections,
+    pgpool_children_exhausted,
+    pg_connection_owner,
+}

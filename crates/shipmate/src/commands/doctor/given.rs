@@ -28,19 +28,24 @@ pub(super) fn bundle(file: &Path, subject: Option<&Subject>) -> anyhow::Result<E
 
 /// Reads manifests.
 pub(super) fn manifests(arguments: &Manifests) -> anyhow::Result<Evidence> {
+    let evidence = Evidence::new(manifest_items(&arguments.paths)?);
+    Ok(match arguments.kubernetes {
+        Some(minor) => evidence.for_minor(minor),
+        None => evidence,
+    })
+}
+
+/// The manifests at these paths.
+pub(super) fn manifest_items(paths: &[PathBuf]) -> anyhow::Result<Vec<Item>> {
     let mut items = Vec::new();
-    for path in &arguments.paths {
+    for path in paths {
         for file in files(path)? {
             let text = read(&file)?;
             let origin = if file == Path::new("-") { "stdin.yaml".to_owned() } else { file.display().to_string() };
             items.push(Item { kind: ItemKind::Manifest, origin: Origin(origin), text });
         }
     }
-    let evidence = Evidence::new(items);
-    Ok(match arguments.kubernetes {
-        Some(minor) => evidence.for_minor(minor),
-        None => evidence,
-    })
+    Ok(items)
 }
 
 /// Reads pasted text.

@@ -87,6 +87,13 @@ fn verdict(evidence: &Evidence, report: &Report) -> anyhow::Result<ExitCode> {
     if report.findings.iter().any(|finding| finding.severity < Severity::Note) {
         return Ok(ExitCode::FAILURE);
     }
+    let silent = evidence
+        .items()
+        .iter()
+        .find(|item| item.kind == ItemKind::Unavailable && item.origin.0.starts_with("API server"));
+    if let Some(silent) = silent {
+        bail!("the cluster could not be looked at: {}: {}", silent.origin.0, silent.text.trim());
+    }
     let looked_at = evidence.items().iter().any(|item| item.kind != ItemKind::Unavailable);
     if !looked_at {
         bail!("there was nothing to look at: no source could be read");

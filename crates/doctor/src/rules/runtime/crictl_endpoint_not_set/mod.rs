@@ -76,7 +76,7 @@ fn is_victim(message: &Message) -> bool {
     let ends = ends || (message.level == Level::Error && message.speaker == Speaker::Kubeadm);
     let crictl = message.speaker == Speaker::Crictl || text.contains("dockershim.sock");
     let dead = WORDS.iter().any(|words| text.contains(words)) && !text.contains("permission denied");
-    crictl && ends && dead && !text.contains("Unimplemented")
+    crictl && ends && dead && !text.contains("Unimplemented") && !text.contains("pulling image")
 }
 
 /// Whether the same run says that it goes through its default endpoints.

@@ -21,7 +21,7 @@ pub const RULE: Rule = Rule {
 };
 
 /// Flags, and the minor version of Kubernetes 1 whose kubelet no longer has them.
-const REMOVED: [(&str, u32); 12] = [
+pub(in crate::rules) const REMOVED: [(&str, u32); 12] = [
     ("--dynamic-config-dir", 24),
     ("--network-plugin", 24),
     ("--cni-conf-dir", 24),
@@ -95,7 +95,7 @@ fn file_with(evidence: &Evidence, node: &str, flag: &str) -> Option<usize> {
 }
 
 /// The bytes of a flag with its value.
-fn span_of(text: &str, flag: &str) -> Option<Range<usize>> {
+pub(in crate::rules) fn span_of(text: &str, flag: &str) -> Option<Range<usize>> {
     text.match_indices(flag).find_map(|(at, _)| {
         let rest = text.get(at + flag.len()..)?;
         let next = rest.chars().next();

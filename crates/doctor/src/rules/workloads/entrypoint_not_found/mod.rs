@@ -7,7 +7,8 @@ use regex::Regex;
 use super::subjects;
 use crate::evidence::Evidence;
 use crate::finding::{Finding, Fix, Severity};
-use crate::read::{Message, Read};
+use crate::read::log::Level;
+use crate::read::{Message, Read, Speaker};
 use crate::rule::{Findings, Rule};
 
 pub const RULE: Rule = Rule {
@@ -35,7 +36,9 @@ static PROGRAM: LazyLock<Option<Regex>> = LazyLock::new(|| {
 fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
     let read = evidence.read();
     let mut told = false;
-    for message in read.messages.iter().filter(|message| !message.over) {
+    // containerd tells in its log which of its own plugins it does without, and why.
+    let is_note = |message: &Message| message.speaker == Speaker::Containerd && message.level == Level::Quiet;
+    for message in read.messages.iter().filter(|message| !message.over && !is_note(message)) {
         let Some(program) = program(evidence, message) else { continue };
         told = true;
         if is_exec(message) {
