@@ -22,6 +22,7 @@ const FOR_TESTS: &[(&str, &str)] = &[
     ("/usr/bin/docker-registry", "docker-registry"),
     ("/usr/sbin/sshd", "openssh-server"),
     ("/usr/bin/ssh", "openssh-client"),
+    ("/usr/sbin/mkfs.xfs", "xfsprogs"),
 ];
 
 /// The package that carries kubectl and Helm for tests and for machines that have no kubectl.

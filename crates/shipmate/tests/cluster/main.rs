@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod doctor;
+mod drills;
 mod helm;
 mod inside;
 mod life;
