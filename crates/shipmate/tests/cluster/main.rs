@@ -22,5 +22,6 @@ mod services;
 mod streams;
 mod support;
 mod tour;
+mod trace;
 mod workloads;
 mod writes;
