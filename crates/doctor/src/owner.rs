@@ -73,7 +73,7 @@ pub enum Owner {
         /// The node.
         node: String,
     },
-    /// A flow fits, but no pod had its source address.
+    /// The address is a pod's, but no known pod had it when the connection began.
     NoPod {
         /// The address.
         address: IpAddr,
@@ -98,6 +98,9 @@ impl Network {
             (Some(node), Some(_)) => Owner::HostNetwork { node: node.clone(), pods: self.on_host(node) },
             (Some(node), None) => Owner::NoFlow { node: node.clone() },
             (None, Some(_)) => Owner::NoPod { address: source },
+            (None, None) if self.pods.iter().any(|pod| pod.addresses.contains(&source)) => {
+                Owner::NoPod { address: source }
+            }
             (None, None) => Owner::Stranger,
         }
     }

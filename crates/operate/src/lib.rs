@@ -8,3 +8,6 @@ pub mod certificate;
 pub mod change;
 pub mod collect;
 pub mod kubeconfig;
+pub mod pull_path;
+pub mod registry;
+pub mod seed;

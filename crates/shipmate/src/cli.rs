@@ -2,6 +2,7 @@
 
 pub(crate) mod doctor;
 pub(crate) mod reach;
+pub(crate) mod seed;
 
 use std::path::PathBuf;
 
@@ -215,6 +216,12 @@ pub(crate) enum Image {
     Ls(ImageList),
     /// Remove an image from every node
     Rm(ImageRemove),
+    /// Stage an image into the nodes of any cluster: they need not pull it
+    Seed(Box<seed::ImageSeed>),
+    /// List what was staged where, and whether the tag has moved since
+    Seeded(Box<seed::ImageSeeded>),
+    /// Take out of the nodes exactly what `image seed` put in
+    Unseed(Box<seed::ImageUnseed>),
 }
 
 /// Arguments of `image load`.

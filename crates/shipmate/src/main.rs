@@ -9,6 +9,7 @@ mod drill;
 mod nodes;
 mod output;
 mod process;
+mod reach;
 
 use std::process::ExitCode;
 
@@ -45,7 +46,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ip(arguments) => commands::ip::run(&arguments)?,
         Command::Logs(arguments) => commands::logs::run(&arguments)?,
         Command::Service(arguments) => commands::service::run(&arguments)?,
-        Command::Image(arguments) => commands::image::run(&arguments)?,
+        Command::Image(arguments) => return commands::image::run(&arguments),
         Command::Doctor(arguments) => return commands::doctor::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments)?,
         Command::Kubectl(arguments) => return commands::kubectl::run(&arguments),

@@ -1,6 +1,6 @@
 //! Ways onto the nodes of a cluster: into a sandbox's namespaces, by the user's OpenSSH, or this machine itself.
 
-use std::io::Write as _;
+use std::net::ToSocketAddrs as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -9,15 +9,20 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use operate::access::{Access, AccessError, Local, Ran, Socket, Ssh};
+use operate::access::{Access, AccessError, Feed, Local, Ran, Socket, Ssh, Wire};
 use operate::collect::api::Node;
 use operate::kubeconfig::Chosen;
 use sandbox::Cluster;
-use sandbox::layout::{Home, Name};
+use sandbox::layout::{Home, Name, NodeDir};
+use tokio::net::TcpStream;
+use tokio::process::ChildStdin;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::cli::reach::Reach;
+
+/// How long a connection may take to be there; kernels give up later than people.
+const CONNECT: Duration = Duration::from_secs(15);
 
 /// The sandbox that a context is of, if it is one of this machine.
 pub(crate) fn sandbox_of(chosen: &Chosen) -> Option<Cluster> {
@@ -95,6 +100,17 @@ impl Access for SandboxNode {
         input: Option<&[u8]>,
         limit: Duration,
     ) -> Result<Ran, AccessError> {
+        let input: Feed = Box::new(std::io::Cursor::new(input.map(<[u8]>::to_vec).unwrap_or_default()));
+        self.feed(program, arguments, input, limit).await
+    }
+
+    async fn feed(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        mut input: Feed,
+        limit: Duration,
+    ) -> Result<Ran, AccessError> {
         let failed = |source| AccessError::Run { node: self.name.clone(), program: program.to_owned(), source };
         let namespaces = self.node.namespaces().map_err(|error| self.unreachable(error.chain()))?;
         let stopped =
@@ -107,21 +123,37 @@ impl Access for SandboxNode {
         let started = spawn_blocking(move || namespaces.spawn(command)).await.map_err(std::io::Error::other);
         let mut child = started.and_then(|spawned| spawned).map_err(failed)?;
         let mut killer = Killer { group: i32::try_from(child.id()).ok().map(Pid::from_raw) };
-        let (pipe, input) = (child.stdin.take(), input.map(<[u8]>::to_vec).unwrap_or_default());
-        let feed = spawn_blocking(move || {
+        let pipe = child.stdin.take().map(ChildStdin::from_std).transpose().map_err(failed)?;
+        let feed = async move {
             // A program that does not read to the end says so by its exit code.
-            pipe.map(|mut pipe| pipe.write_all(&input))
-        });
-        let ended = timeout(limit, spawn_blocking(move || child.wait_with_output())).await;
+            if let Some(mut pipe) = pipe {
+                drop(tokio::io::copy(&mut input, &mut pipe).await);
+            }
+        };
+        let wait = spawn_blocking(move || child.wait_with_output());
+        let ended = timeout(limit, async { tokio::join!(feed, wait) }).await;
         let output = match ended {
-            Ok(output) => output.map_err(std::io::Error::other).and_then(|output| output).map_err(failed)?,
+            Ok(((), output)) => output.map_err(std::io::Error::other).and_then(|output| output).map_err(failed)?,
             Err(_) => {
                 return Err(AccessError::TooSlow { node: self.name.clone(), what: program.to_owned(), limit });
             }
         };
         killer.group = None;
-        drop(feed.await);
         Ok(Ran { code: output.status.code(), stdout: output.stdout, stderr: output.stderr })
+    }
+
+    /// Within the node's namespaces: its resolver, its routes.
+    async fn dial(&self, host: &str, port: u16) -> Result<Box<dyn Wire>, AccessError> {
+        let address = format!("{host}:{port}");
+        let failed = |why: String| AccessError::Dial { node: self.name.clone(), address: address.clone(), why };
+        let namespaces = self.node.namespaces().map_err(|error| self.unreachable(error.chain()))?;
+        let namespaces = namespaces.ok_or_else(|| self.unreachable("it does not run".to_owned()))?;
+        let host = host.to_owned();
+        let connecting = spawn_blocking(move || namespaces.run(|| Ok(connect(&host, port))));
+        let stream = connecting.await.map_err(|error| failed(error.to_string()))?;
+        let stream = stream.map_err(|error| failed(error.chain()))?;
+        let stream = stream.and_then(TcpStream::from_std).map_err(|error| failed(error.to_string()))?;
+        Ok(Box::new(stream))
     }
 
     async fn socket(&self, path: &str) -> Result<Socket, AccessError> {
@@ -129,6 +161,10 @@ impl Access for SandboxNode {
         let inside = path.strip_prefix("/run/").or_else(|| path.strip_prefix("/var/run/"));
         let place = inside.map_or_else(|| PathBuf::from(path), |rest| self.node.dir().sys_run().join(rest));
         Ok(Socket::new(place, None))
+    }
+
+    fn containerd_socket(&self) -> Option<&str> {
+        Some(NodeDir::CRI_SOCKET_INSIDE)
     }
 
     fn log(&self, unit: &str) -> Option<&str> {
@@ -157,6 +193,21 @@ impl Access for SandboxNode {
         };
         Ok(Ran { code: Some(1), stderr: words.into_bytes(), ..Ran::default() })
     }
+}
+
+/// A connection from the namespaces that this thread is in.
+fn connect(host: &str, port: u16) -> std::io::Result<std::net::TcpStream> {
+    let mut last = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
+    for address in (host, port).to_socket_addrs()? {
+        match std::net::TcpStream::connect_timeout(&address, CONNECT) {
+            Ok(stream) => {
+                stream.set_nonblocking(true)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// Ends a group of processes that nobody waits for any more.

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
@@ -23,13 +24,13 @@ const MAX_UNPACKED: u64 = 64 << 30;
 /// How often a link may lead to a link.
 const MAX_LINKS: usize = 8;
 
-/// The regular files of an archive.
-pub(super) struct Archive {
-    file: Arc<File>,
-    entries: BTreeMap<String, Entry>,
+/// The regular files of an archive, or of a directory that has an archive's layout.
+pub(super) enum Archive {
+    Tar { file: Arc<File>, entries: BTreeMap<String, Entry> },
+    Directory(PathBuf),
 }
 
-enum Entry {
+pub(super) enum Entry {
     File {
         offset: u64,
         size: u64,
@@ -39,6 +40,14 @@ enum Entry {
 }
 
 impl Archive {
+    /// An archive, or a directory that one was unpacked to.
+    pub(super) fn open(path: &Path) -> Result<Self, ImportError> {
+        if path.is_dir() {
+            return Ok(Self::Directory(path.to_owned()));
+        }
+        Self::from_file(File::open(path).map_err(|source| read_error(&path.display().to_string(), source))?)
+    }
+
     pub(super) fn from_file(mut file: File) -> Result<Self, ImportError> {
         let mut magic = Vec::new();
         let read = (&mut file).take(4).read_to_end(&mut magic);
@@ -100,17 +109,25 @@ impl Archive {
                 return Err(ImportError::invalid("the list of files", "has too many entries"));
             }
         }
-        Ok(Self { file: Arc::new(file), entries })
+        Ok(Self::Tar { file: Arc::new(file), entries })
     }
 
     /// The bytes of a file, following links.
     pub(super) fn get(&self, path: &str) -> Option<Bytestore> {
+        let (archive, entries) = match self {
+            Self::Tar { file, entries } => (file, entries),
+            Self::Directory(root) => {
+                let file = File::open(root.join(resolve("", path)?)).ok()?;
+                let size = file.metadata().ok().filter(std::fs::Metadata::is_file)?.len();
+                return Some(Bytestore::File { file: Arc::new(file), offset: 0, size });
+            }
+        };
         let mut path = path;
         for _ in 0..=MAX_LINKS {
-            match self.entries.get(path)? {
+            match entries.get(path)? {
                 Entry::Link(target) => path = target,
                 Entry::File { offset, size } => {
-                    return Some(Bytestore::File { file: self.file.clone(), offset: *offset, size: *size });
+                    return Some(Bytestore::File { file: archive.clone(), offset: *offset, size: *size });
                 }
             }
         }

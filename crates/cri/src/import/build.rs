@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tar::{EntryType, Header};
 
 use super::ImageName;
-use super::source::{Bytestore, Descriptor, Digest, ImageSource, OCI_LAYER};
+use super::source::{Bytestore, Descriptor, Digest, ImageSource, OCI_LAYER, Platform};
 
 /// The parts of an image of one layer. Directories on the way to a file are made.
 #[derive(Clone, Debug, Default)]
@@ -66,11 +66,7 @@ impl ImageBuilder {
         let layer: Bytes = self.layer().into();
         let digest = Digest::of(&layer);
         let config = json!({
-            "architecture": match std::env::consts::ARCH {
-                "x86_64" => "amd64",
-                "aarch64" => "arm64",
-                other => other,
-            },
+            "architecture": Platform::here().architecture,
             "os": "linux",
             "created": "1970-01-01T00:00:00Z",
             "config": self.config,
@@ -86,7 +82,7 @@ impl ImageBuilder {
         };
         let mut source = ImageSource::default();
         source.add(digest, Bytestore::Memory(layer), BTreeMap::new());
-        source.add_manifest(names, config.to_string().into(), vec![descriptor]);
+        source.add_manifest(names, config.to_string().into(), vec![descriptor], Platform::here());
         source
     }
 

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::archive::Archive;
 use super::source::{
-    Bytestore, Descriptor, Digest, ImageSource, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_LAYER_GZIP, OCI_MANIFEST,
+    Bytestore, Descriptor, Digest, Found, ImageSource, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_LAYER_GZIP, OCI_MANIFEST,
     Platform,
 };
 use super::{ImageName, ImportError};
@@ -72,20 +72,18 @@ struct Saved {
     layers: Vec<String>,
 }
 
-/// A complete manifest: its configuration and what it is for.
-struct Found {
-    config: Digest,
-    platform: Platform,
-}
-
-pub(super) fn read(archive: &Archive, name: Option<&ImageName>) -> Result<ImageSource, ImportError> {
+pub(super) fn read(
+    archive: &Archive,
+    name: Option<&ImageName>,
+    platform: &Platform,
+) -> Result<ImageSource, ImportError> {
     let saved: Vec<Saved> = match archive.get("manifest.json") {
         Some(bytes) => json("manifest.json", &read_small("manifest.json", &bytes)?)?,
         None => Vec::new(),
     };
     let mut source = ImageSource::default();
     match archive.get("index.json") {
-        Some(bytes) => read_oci(archive, &bytes, &saved, &mut source)?,
+        Some(bytes) => read_oci(archive, &bytes, &saved, &mut source, platform)?,
         None if archive.get("manifest.json").is_some() => read_saved(archive, &saved, &mut source)?,
         None => return Err(ImportError::NotAnImage),
     }
@@ -115,6 +113,7 @@ fn read_oci(
     index: &Bytestore,
     saved: &[Saved],
     source: &mut ImageSource,
+    platform: &Platform,
 ) -> Result<(), ImportError> {
     let index: Index = json("index.json", &read_small("index.json", index)?)?;
     // One entry for each name: entries of one digest are one image.
@@ -128,7 +127,7 @@ fn read_oci(
         }
     }
     for mut target in targets {
-        let found = Walk { archive, source }.target(&mut target, "index.json", MAX_DEPTH)?;
+        let found = Walk { archive, source, wanted: platform }.target(&mut target, "index.json", MAX_DEPTH)?;
         let mut names = names.remove(&target.digest).unwrap_or_default();
         let same_config = |saved: &&Saved| saved.config.contains(found.config.hex());
         for saved in saved.iter().filter(same_config) {
@@ -138,7 +137,7 @@ fn read_oci(
         names.dedup();
         target.annotations.clear();
         target.platform = None;
-        source.add_image(names, target, found.config);
+        source.add_image(names, target, found);
     }
     Ok(())
 }
@@ -164,6 +163,7 @@ fn tags(saved: &Saved) -> Result<Vec<ImageName>, ImportError> {
 struct Walk<'a> {
     archive: &'a Archive,
     source: &'a mut ImageSource,
+    wanted: &'a Platform,
 }
 
 impl Walk<'_> {
@@ -206,7 +206,7 @@ impl Walk<'_> {
                 found => found?,
             };
             children.insert(format!("m.{i}"), child.digest);
-            if here.is_none() && found.platform.runs_here() {
+            if here.is_none() && found.platform == *self.wanted {
                 here = Some(found);
             } else {
                 elsewhere.push(found.platform.to_string());
@@ -216,7 +216,7 @@ impl Walk<'_> {
         here.ok_or_else(|| {
             let problem = match elsewhere.is_empty() {
                 true => "lists nothing that is in the archive".to_owned(),
-                false => format!("is for {} only, not for this machine", elsewhere.join(", ")),
+                false => format!("is for {} only, not for {}", elsewhere.join(", "), self.wanted),
             };
             ImportError::invalid(entry, problem)
         })
@@ -239,7 +239,7 @@ impl Walk<'_> {
         children.insert("config".to_owned(), config_digest.clone());
         self.source.add(target.digest.clone(), bytes, children);
         let platform = target.platform.clone().unwrap_or(Platform { os: config.os, architecture: config.architecture });
-        Ok(Found { config: config_digest, platform })
+        Ok(Found { manifest: target.digest.clone(), config: config_digest, platform })
     }
 
     /// A blob of the right size.
@@ -299,7 +299,8 @@ fn read_saved(archive: &Archive, saved: &[Saved], source: &mut ImageSource) -> R
             source.add(layer.digest.clone(), bytes, BTreeMap::new());
             layers.push(layer);
         }
-        source.add_manifest(names, config_text.into(), layers);
+        let platform = Platform { os: config.os, architecture: config.architecture };
+        source.add_manifest(names, config_text.into(), layers, platform);
     }
     Ok(())
 }
@@ -341,7 +342,13 @@ fn saved_layer(path: &str, bytes: &Bytestore, diff_id: Option<&String>) -> Resul
 
 impl ImageSource {
     /// Adds an image of one manifest, which is made here; the layers must have been added.
-    pub(super) fn add_manifest(&mut self, names: Vec<ImageName>, config: bytes::Bytes, layers: Vec<Descriptor>) {
+    pub(super) fn add_manifest(
+        &mut self,
+        names: Vec<ImageName>,
+        config: bytes::Bytes,
+        layers: Vec<Descriptor>,
+        platform: Platform,
+    ) {
         let config_descriptor = self.add_document(OCI_CONFIG, config, BTreeMap::new());
         let config = config_descriptor.digest.clone();
         let mut children: BTreeMap<_, _> =
@@ -354,7 +361,8 @@ impl ImageSource {
             "layers": layers,
         });
         let target = self.add_document(OCI_MANIFEST, manifest.to_string().into(), children);
-        self.add_image(names, target, config);
+        let found = Found { manifest: target.digest.clone(), config, platform };
+        self.add_image(names, target, found);
     }
 
     fn add_document(&mut self, media_type: &str, text: bytes::Bytes, children: BTreeMap<String, Digest>) -> Descriptor {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -31,6 +32,9 @@ const LEASE: Duration = Duration::from_secs(24 * 60 * 60);
 /// CRI learns of an image by an event: usually at once.
 const VISIBLE: Duration = Duration::from_secs(10);
 const VISIBLE_POLL: Duration = Duration::from_millis(5);
+/// How long another load may take for a blob that this one needs too.
+const LOCKED: Duration = Duration::from_secs(30 * 60);
+const LOCKED_POLL: Duration = Duration::from_millis(250);
 
 /// The label by which CRI knows that an image's references are complete.
 const MANAGED: (&str, &str) = ("io.cri-containerd.image", "managed");
@@ -43,6 +47,26 @@ pub struct Imported {
     pub digest: Digest,
     /// The image's id in CRI: the digest of its configuration.
     pub id: Digest,
+}
+
+/// How images are loaded, where it is more than names and blobs.
+#[derive(Default)]
+pub struct Staging {
+    /// Further labels of the images.
+    pub labels: BTreeMap<String, String>,
+    /// Called with the number of bytes of each piece that containerd has, whether sent now or there before.
+    pub progress: Option<Box<dyn Fn(u64) + Send + Sync>>,
+    /// Blobs are continued where an earlier load of the same blob was cut off. Of two loads at once, one sends a blob
+    /// and the other waits for it.
+    pub resume: bool,
+}
+
+impl Staging {
+    fn progressed(&self, bytes: u64) {
+        if let Some(progress) = &self.progress {
+            progress(bytes);
+        }
+    }
 }
 
 impl Runtime {
@@ -60,7 +84,12 @@ impl Runtime {
     /// Loads every image of the source and waits until CRI can see it. Blobs that containerd has
     /// are not sent again; a name that exists is moved to the new image.
     pub async fn import(&self, source: &ImageSource) -> Result<Vec<Imported>, Error> {
-        let loading = Loading { runtime: self, lease: self.create_lease().await? };
+        self.import_as(source, Arc::default()).await
+    }
+
+    /// As [`Runtime::import`], with labels, progress and resumed blobs.
+    pub async fn import_as(&self, source: &ImageSource, staging: Arc<Staging>) -> Result<Vec<Imported>, Error> {
+        let loading = Loading { runtime: self.clone(), lease: self.create_lease().await?, staging };
         let result = loading.images(source).await;
         // The names hold the blobs now; on failure nothing shall.
         let dropped = self.delete_lease(&loading.lease).await;
@@ -109,12 +138,13 @@ impl Runtime {
 }
 
 /// An import under way.
-struct Loading<'a> {
-    runtime: &'a Runtime,
+struct Loading {
+    runtime: Runtime,
     lease: String,
+    staging: Arc<Staging>,
 }
 
-impl Loading<'_> {
+impl Loading {
     async fn images(&self, source: &ImageSource) -> Result<Vec<Imported>, Error> {
         let mut imported = Vec::new();
         for image in &source.images {
@@ -142,10 +172,14 @@ impl Loading<'_> {
     }
 
     async fn point(&self, name: String, target: &Descriptor) -> Result<(), Error> {
-        let runtime = self.runtime;
+        let runtime = &self.runtime;
+        let mut labels = self.staging.labels.clone();
+        labels.insert(MANAGED.0.to_owned(), MANAGED.1.to_owned());
+        let mut paths = vec!["target".to_owned()];
+        paths.extend(labels.keys().map(|label| format!("labels.{label}")));
         let image = images::Image {
             name,
-            labels: BTreeMap::from([(MANAGED.0.to_owned(), MANAGED.1.to_owned())]),
+            labels,
             target: Some(images::Descriptor {
                 media_type: target.media_type.clone(),
                 digest: target.digest.to_string(),
@@ -159,26 +193,40 @@ impl Loading<'_> {
             Err(err) if err.already_exists() => {}
             result => return result.map(|_| ()),
         }
-        let request = self.leased(images::UpdateImageRequest {
-            image: Some(image),
-            update_mask: Some(FieldMask { paths: vec!["target".to_owned(), format!("labels.{}", MANAGED.0)] }),
-        });
+        let request =
+            self.leased(images::UpdateImageRequest { image: Some(image), update_mask: Some(FieldMask { paths }) });
         runtime.call("Images.Update", ACTION, client.update(request)).await?;
         Ok(())
     }
 
     /// Makes sure that containerd has the blob, that the lease holds it, and that it is labelled.
     async fn blob(&self, digest: &Digest, blob: &Blob) -> Result<(), Error> {
-        let ingest = unique(digest.as_str());
-        let result = self.write(&ingest, digest, blob).await;
-        match result {
-            // Another name's import, or an earlier one, brought it.
-            Err(err) if err.already_exists() => self.label(digest, blob).await,
-            Err(err) => {
-                self.abort(ingest).await;
-                Err(err)
+        let end = Instant::now() + LOCKED;
+        loop {
+            let ingest = match self.staging.resume {
+                true => format!("shipmate-{digest}"),
+                false => unique(digest.as_str()),
+            };
+            match self.write(&ingest, digest, blob).await {
+                // Another name's import, or an earlier one, brought it.
+                Err(err) if err.already_exists() => {
+                    self.staging.progressed(blob.bytes.size());
+                    return self.label(digest, blob).await;
+                }
+                // Another load writes this blob just now.
+                Err(err) if self.staging.resume && err.code() == Some(Code::Unavailable) && Instant::now() < end => {
+                    sleep(LOCKED_POLL).await;
+                }
+                // What a broken connection left is continued by the next attempt.
+                Err(err) if self.staging.resume && (err.unavailable() || matches!(err, Error::Deadline { .. })) => {
+                    return Err(err);
+                }
+                Err(err) => {
+                    self.abort(ingest).await;
+                    return Err(err);
+                }
+                Ok(()) => return Ok(()),
             }
-            Ok(()) => Ok(()),
         }
     }
 
@@ -192,7 +240,7 @@ impl Loading<'_> {
             expected: digest.to_string(),
             ..Default::default()
         };
-        let mut writer = Writer::open(self, start).await?;
+        let (mut writer, there) = Writer::open(self, start).await?;
         let mut hash = Sha256::new();
         let mut at = 0;
         while at < size {
@@ -206,8 +254,14 @@ impl Loading<'_> {
             .map_err(|source| ImportError::Read { what: digest.to_string(), source })?;
             hash = new_hash;
             let length = chunk.len() as u64;
-            writer.send(content::WriteAction::Write, at, chunk).await?;
+            // What an earlier attempt sent is hashed here, and checked by containerd with the rest.
+            let n_there = usize::try_from(there.saturating_sub(at)).unwrap_or(usize::MAX).min(chunk.len());
+            let rest = chunk.slice(n_there..);
+            if !rest.is_empty() {
+                writer.send(content::WriteAction::Write, at + n_there as u64, rest).await?;
+            }
             at += length;
+            self.staging.progressed(length);
         }
         let actual = Digest::from_hash(hash);
         if actual != *digest {
@@ -259,15 +313,16 @@ impl Loading<'_> {
 
 /// The stream that writes one blob. Each request is answered before the next one is sent, which is
 /// what bounds the memory on both sides.
-struct Writer<'a> {
-    runtime: &'a Runtime,
+struct Writer {
+    runtime: Runtime,
     requests: mpsc::Sender<content::WriteContentRequest>,
     answers: Streaming<content::WriteContentResponse>,
 }
 
-impl<'a> Writer<'a> {
-    async fn open(loading: &Loading<'a>, start: content::WriteContentRequest) -> Result<Self, Error> {
-        let runtime = loading.runtime;
+impl Writer {
+    /// The stream, and how much of the blob an earlier one wrote.
+    async fn open(loading: &Loading, start: content::WriteContentRequest) -> Result<(Self, u64), Error> {
+        let runtime = loading.runtime.clone();
         let (requests, receiver) = mpsc::channel(1);
         // containerd answers the call itself only when it has the first request.
         let _ = requests.try_send(start);
@@ -275,8 +330,8 @@ impl<'a> Writer<'a> {
         let mut client = runtime.content();
         let answers = runtime.call("Content.Write", ACTION, client.write(loading.leased(body))).await?;
         let mut writer = Self { runtime, requests, answers };
-        writer.answer().await?;
-        Ok(writer)
+        let there = writer.answer().await?;
+        Ok((writer, there))
     }
 
     async fn send(&mut self, action: content::WriteAction, offset: u64, data: Bytes) -> Result<(), Error> {
@@ -310,13 +365,14 @@ impl<'a> Writer<'a> {
     async fn request(&mut self, request: content::WriteContentRequest) -> Result<(), Error> {
         // A closed channel means that the call has ended: the answer says why.
         let _ = self.requests.send(request).await;
-        self.answer().await
+        self.answer().await.map(drop)
     }
 
-    async fn answer(&mut self) -> Result<(), Error> {
+    /// How much of the blob containerd has.
+    async fn answer(&mut self) -> Result<u64, Error> {
         let answer = async {
             match self.answers.message().await? {
-                Some(_) => Ok(tonic::Response::new(())),
+                Some(answer) => Ok(tonic::Response::new(u64::try_from(answer.offset).unwrap_or(0))),
                 None => Err(Status::new(Code::Aborted, "the write ended early")),
             }
         };

@@ -22,9 +22,9 @@ mod tests;
 use std::io;
 
 pub use build::ImageBuilder;
-pub use load::Imported;
+pub use load::{Imported, Staging};
 pub use name::{ImageName, NameError, Version};
-pub use source::{Descriptor, Digest, ImageSource, SourceImage};
+pub use source::{Descriptor, Digest, ImageSource, Platform, SourceImage};
 
 /// Why an image archive cannot be used.
 #[derive(Debug, thiserror::Error)]

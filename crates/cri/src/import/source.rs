@@ -86,22 +86,29 @@ pub struct Descriptor {
 }
 
 /// What a manifest of an index is for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Platform {
     pub os: String,
     pub architecture: String,
 }
 
 impl Platform {
-    /// Whether containers of this platform run on this machine.
-    pub(super) fn runs_here(&self) -> bool {
+    /// This machine's.
+    #[must_use]
+    pub fn here() -> Self {
         // Go's names, which images use, for Rust's.
         let architecture = match std::env::consts::ARCH {
             "x86_64" => "amd64",
             "aarch64" => "arm64",
             other => other,
         };
-        self.os == "linux" && self.architecture == architecture
+        Self::linux(architecture)
+    }
+
+    /// Linux on an architecture by Go's name, such as `arm64`.
+    #[must_use]
+    pub fn linux(architecture: &str) -> Self {
+        Self { os: "linux".to_owned(), architecture: architecture.to_owned() }
     }
 }
 
@@ -109,6 +116,13 @@ impl std::fmt::Display for Platform {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)
     }
+}
+
+/// A complete manifest: its digest, its configuration, and what it is for.
+pub(super) struct Found {
+    pub(super) manifest: Digest,
+    pub(super) config: Digest,
+    pub(super) platform: Platform,
 }
 
 /// Where a blob's bytes are.
@@ -163,8 +177,12 @@ pub struct SourceImage {
     pub names: Vec<ImageName>,
     /// The manifest or index that the names point at.
     pub target: Descriptor,
-    /// The configuration for this machine; its digest is the image's id in CRI.
+    /// The configuration for the platform that was asked for; its digest is the image's id in CRI.
     pub config: Digest,
+    /// The manifest with that configuration: the target itself, or one that it lists.
+    pub manifest: Digest,
+    /// What that manifest is for. Of a target that is no index, it may differ from what was asked for.
+    pub platform: Platform,
     /// Every blob of the image, each after those it refers to.
     pub(super) blobs: Vec<Digest>,
 }
@@ -178,22 +196,52 @@ pub struct ImageSource {
 
 impl ImageSource {
     /// Reads an archive: an OCI image layout or the output of `docker save`, plain or compressed
-    /// by gzip. `name` is for archives that do not name their image. Blocks.
+    /// by gzip, or a directory with an OCI image layout. `name` is for archives that do not name their image. Blocks.
     pub fn open(path: &Path, name: Option<&ImageName>) -> Result<Self, ImportError> {
-        let file = File::open(path).map_err(|source| ImportError::Read { what: path.display().to_string(), source })?;
-        layout::read(&Archive::from_file(file)?, name)
+        Self::open_for(path, name, &Platform::here())
+    }
+
+    /// As [`ImageSource::open`], for nodes of a platform that may not be this machine's. Blocks.
+    pub fn open_for(path: &Path, name: Option<&ImageName>, platform: &Platform) -> Result<Self, ImportError> {
+        layout::read(&Archive::open(path)?, name, platform)
     }
 
     /// As [`ImageSource::open`] for what cannot be read twice, such as standard input; it is
     /// stored in a temporary file first. Blocks.
     pub fn from_reader(reader: impl io::Read, name: Option<&ImageName>) -> Result<Self, ImportError> {
-        layout::read(&Archive::from_reader(reader)?, name)
+        layout::read(&Archive::from_reader(reader)?, name, &Platform::here())
     }
 
     /// The images, in the archive's order.
     #[must_use]
     pub fn images(&self) -> &[SourceImage] {
         &self.images
+    }
+
+    /// The same blobs with only the images that `wanted` is true for.
+    #[must_use]
+    pub fn only(mut self, wanted: impl Fn(&SourceImage) -> bool) -> Self {
+        self.images.retain(wanted);
+        self
+    }
+
+    /// Replaces the names of every image.
+    #[must_use]
+    pub fn renamed(mut self, names: impl Fn(&SourceImage) -> Vec<ImageName>) -> Self {
+        for image in &mut self.images {
+            image.names = names(image);
+        }
+        self
+    }
+
+    /// The blobs of an image with their sizes, each after those it refers to.
+    pub fn blobs_of<'a>(&'a self, image: &'a SourceImage) -> impl Iterator<Item = (&'a Digest, u64)> {
+        image.blobs.iter().map(|digest| (digest, self.blobs[digest].bytes.size()))
+    }
+
+    /// At most `limit` bytes of a blob from `at` on; `None` if there is no such blob. Blocks.
+    pub fn read_blob(&self, digest: &Digest, at: u64, limit: usize) -> Option<io::Result<Bytes>> {
+        Some(self.blobs.get(digest)?.bytes.read(at, limit))
     }
 
     /// Adds the images of another source.
@@ -207,10 +255,11 @@ impl ImageSource {
     }
 
     /// The image of a target whose blobs are all there.
-    pub(super) fn add_image(&mut self, names: Vec<ImageName>, target: Descriptor, config: Digest) {
+    pub(super) fn add_image(&mut self, names: Vec<ImageName>, target: Descriptor, found: Found) {
         let mut blobs = Vec::new();
         self.collect(&target.digest, &mut blobs, &mut BTreeSet::new());
-        self.images.push(SourceImage { names, target, config, blobs });
+        let Found { config, manifest, platform } = found;
+        self.images.push(SourceImage { names, target, config, manifest, platform, blobs });
     }
 
     fn collect(&self, digest: &Digest, blobs: &mut Vec<Digest>, seen: &mut BTreeSet<Digest>) {

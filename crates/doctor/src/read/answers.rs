@@ -82,7 +82,10 @@ const ANSWERS: [(Answer, &[&str]); 16] = [
             "contenttype text/html",
         ],
     ),
-    (Answer::Limited, &["toomanyrequests", "429 Too Many", "rate limit", "TOOMANYREQUESTS"]),
+    (
+        Answer::Limited,
+        &["toomanyrequests", "429 Too Many", "pull rate limit", "rate limit exceeded", "TOOMANYREQUESTS"],
+    ),
     (Answer::Lookup, &["no such host", "server misbehaving", "failure in name resolution", ": lookup ", " lookup "]),
     (Answer::Certificate, &["x509: ", "tls: failed to verify"]),
     (Answer::Scheme, &["HTTP response to HTTPS client", "malformed HTTP response", "HTTP request to an HTTPS server"]),
@@ -152,6 +155,8 @@ const ANSWERS: [(Answer, &[&str]); 16] = [
 ];
 
 pub(super) fn answer(text: &str) -> Answer {
+    // A file's permission is no registry's answer.
+    let text = &text.replace("permission denied", "not permitted");
     let found = ANSWERS.iter().find(|(_, words)| words.iter().any(|word| text.contains(word)));
     found.map_or(Answer::Other, |(answer, _)| *answer)
 }

@@ -38,7 +38,7 @@ impl ContainerdConfig {
         Self {
             item: number,
             node: item.origin.node().unwrap_or_default().to_owned(),
-            path: item.origin.path().unwrap_or(item.origin.source()).to_owned(),
+            path: path_of(item),
             toml: Toml::read(&item.text),
         }
     }
@@ -96,6 +96,25 @@ impl ContainerdConfig {
         self.cri_string(&IMAGE_PLUGINS, &["registry", "config_path"]).filter(|found| !found.value.is_empty())
     }
 
+    /// The directories of `hosts.toml` files: `config_path` may name several, with colons between them.
+    pub fn directories(&self) -> Vec<String> {
+        let directories = |found: Spanned<String>| found.value.split(':').map(str::to_owned).collect();
+        self.config_path().map(directories).unwrap_or_default()
+    }
+
+    /// The legacy settings of hosts.
+    pub fn host_settings(&self) -> Vec<HostSettings> {
+        let keys = self.cri_keys(&IMAGE_PLUGINS, &["registry", "configs"]);
+        let settings = keys.into_iter().map(|key| HostSettings {
+            ca: self.cri_string(&IMAGE_PLUGINS, &["registry", "configs", &key.value, "tls", "ca_file"]),
+            skip_verify: self
+                .cri_boolean(&IMAGE_PLUGINS, &["registry", "configs", &key.value, "tls", "insecure_skip_verify"])
+                .is_some_and(|found| found.value),
+            key,
+        });
+        settings.collect()
+    }
+
     /// The legacy mirrors table.
     pub fn mirrors(&self) -> Vec<Mirror> {
         let keys = self.cri_keys(&IMAGE_PLUGINS, &["registry", "mirrors"]);
@@ -107,6 +126,24 @@ impl ContainerdConfig {
             Mirror { key, endpoints: endpoints.unwrap_or_default() }
         });
         mirrors.collect()
+    }
+}
+
+/// Settings of one host in the legacy `configs` table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostSettings {
+    /// The table's key: the host that is asked.
+    pub key: Spanned<String>,
+    /// `tls.ca_file`.
+    pub ca: Option<Spanned<String>>,
+    /// `tls.insecure_skip_verify`.
+    pub skip_verify: bool,
+}
+
+impl HostSettings {
+    /// Whether certificates of this host are spoken of.
+    pub fn has_tls(&self) -> bool {
+        self.ca.is_some() || self.skip_verify
     }
 }
 
@@ -140,12 +177,36 @@ pub struct Host {
     pub skip_verify: bool,
 }
 
+/// The path of a file, also where `cat` printed it.
+fn path_of(item: &Item) -> String {
+    let source = item.origin.source();
+    let source = source.strip_prefix("sudo ").unwrap_or(source);
+    source.strip_prefix("cat ").unwrap_or(source).to_owned()
+}
+
 impl HostsToml {
     pub(crate) fn read(number: usize, item: &Item) -> Self {
-        let path = item.origin.path().unwrap_or(item.origin.source()).to_owned();
+        let path = path_of(item);
         let directory = path.trim_end_matches("/hosts.toml").rsplit('/').next().unwrap_or_default().to_owned();
         let node = item.origin.node().unwrap_or_default().to_owned();
         Self { item: number, node, path, directory, toml: Toml::read(&item.text) }
+    }
+
+    /// The directory that this file's directory lies in: what `config_path` should name.
+    pub fn root(&self) -> &str {
+        let directory = self.path.strip_suffix("/hosts.toml").unwrap_or(&self.path);
+        directory.rsplit_once('/').map_or("", |(root, _)| root)
+    }
+
+    /// `ca` of the upstream.
+    pub fn server_ca(&self) -> Vec<Spanned<String>> {
+        self.toml.as_ref().map(|toml| toml.strings(&["ca"])).unwrap_or_default()
+    }
+
+    /// `override_path` of the upstream.
+    pub fn server_overrides_path(&self) -> bool {
+        let found = self.toml.as_ref().ok().and_then(|toml| toml.boolean(&["override_path"]));
+        found.is_some_and(|found| found.value)
     }
 
     /// The upstream that is asked last.

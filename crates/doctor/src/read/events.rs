@@ -54,15 +54,26 @@ pub(super) fn rows(number: usize, asked: Option<&str>, text: &str) -> Vec<Messag
 
 /// A row of the conditions that `kubectl describe node` prints.
 fn condition(number: usize, row: &table::Row<'_>) -> Message {
-    let (kind, status) = (row.first(), row.get("Status"));
+    told_condition(number, row.line, [row.first(), row.get("Status"), row.get("Reason"), row.get("Message")])
+}
+
+/// Such a row that was cut out of its table: cells are two blanks or more apart.
+pub(super) fn bare_condition(number: usize, line: u32, row: &str) -> Option<Message> {
+    let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    let [kind, status, _, _, reason, words] = cells.as_slice() else { return None };
+    let told = matches!(*status, "True" | "False" | "Unknown") && kind.chars().all(char::is_alphabetic);
+    told.then(|| told_condition(number, line, [kind, status, reason, words]))
+}
+
+fn told_condition(number: usize, line: u32, [kind, status, reason, words]: [&str; 4]) -> Message {
     let bad = match kind {
         "Ready" => status != "True",
         "MemoryPressure" | "DiskPressure" | "PIDPressure" | "NetworkUnavailable" => status == "True",
         _ => false,
     };
     let level = if bad { Level::Warning } else { Level::Quiet };
-    let mut message = blank(number, row.line, Speaker::Status, level, &unquoted(row.get("Message")));
-    row.get("Reason").clone_into(&mut message.reason);
+    let mut message = blank(number, line, Speaker::Status, level, &unquoted(words));
+    reason.clone_into(&mut message.reason);
     message
 }
 

@@ -79,7 +79,7 @@ pub(crate) fn read(command: &str, at: impl Fn(u32) -> Fact<()>, text: &str) -> V
             } else if open && let Some(last) = listings.last_mut() {
                 last.value.entries.push(Entry { name: path.to_owned(), line: number, details });
             }
-        } else if open && !line.contains(['=', ':']) && !line.starts_with("total ") {
+        } else if open && are_names(line) && !line.starts_with("total ") {
             // Plain names; so are long listings that somebody shortened.
             if let Some(last) = listings.last_mut() {
                 let names = line.split_whitespace().filter(|name| *name != "." && *name != "..");
@@ -95,6 +95,15 @@ pub(crate) fn read(command: &str, at: impl Fn(u32) -> Fact<()>, text: &str) -> V
         !(one.value.entries.is_empty() && gone.iter().any(|gone| gone.trim_end_matches('/') == path))
     });
     listings
+}
+
+/// Whether a line may consist of names; one with a port (`cr.example.org:5000`) is a directory of `certs.d`.
+fn are_names(line: &str) -> bool {
+    let has_port = |name: &str| {
+        let port = name.rsplit_once(':').map_or("", |(_, port)| port);
+        !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    !line.contains('=') && line.split_whitespace().all(|name| !name.contains(':') || has_port(name))
 }
 
 fn header(line: &str) -> Option<&str> {

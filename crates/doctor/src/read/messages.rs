@@ -103,7 +103,14 @@ pub(crate) fn read(items: &[Item], objects: &[Found], pods: &[Pod]) -> Vec<Messa
             _ => messages.extend(of_lines(number, item)),
         }
         if item.kind == ItemKind::PodEvents
-            && let Some(pod) = pods.iter().find(|pod| pod.item == number)
+            && let Some((namespace, name)) = asked_pod(item)
+        {
+            for message in messages[from..].iter_mut().filter(|message| message.pod.1.is_empty()) {
+                message.pod = (namespace.clone(), name.to_owned());
+            }
+        }
+        if item.kind == ItemKind::PodEvents
+            && let Some(pod) = pods.iter().find(|pod| pod.item == number && !pod.name.is_empty())
         {
             for message in &mut messages[from..] {
                 message.pod = (pod.namespace.clone(), pod.name.clone());
@@ -126,6 +133,15 @@ pub(crate) fn read(items: &[Item], objects: &[Found], pods: &[Pod]) -> Vec<Messa
         message.number = number;
     }
     messages
+}
+
+/// Namespace and name of the pod that `kubectl describe pod NAME -n NAMESPACE` asks for.
+fn asked_pod(item: &Item) -> Option<(String, &str)> {
+    let mut words = item.origin.source().split_whitespace().skip_while(|word| *word != "describe").skip(1);
+    let what = words.next().filter(|what| matches!(*what, "pod" | "pods" | "po"));
+    let name = words.next().filter(|name| name.starts_with(|first: char| first.is_ascii_alphanumeric()))?;
+    what?;
+    Some((existing::namespace_of(&item.origin).unwrap_or_default(), name))
 }
 
 pub(super) fn blank(item: usize, line: u32, speaker: Speaker, level: Level, text: &str) -> Message {
@@ -171,8 +187,13 @@ fn of_lines(number: usize, item: &Item) -> Vec<Message> {
                 message.fields = read.fields;
                 message
             }
-            None => blank(number, line, speaker, loudness(item.kind, rest), &unquoted(rest.trim())),
+            None => events::bare_condition(number, line, rest)
+                .unwrap_or_else(|| blank(number, line, speaker, loudness(item.kind, rest), &unquoted(rest.trim()))),
         };
+        // Errors that were quoted within errors.
+        while message.text.contains("\\\"") {
+            message.text = message.text.replace("\\\"", "\"");
+        }
         message.node = item.origin.node().or(host).unwrap_or_default().to_owned();
         if let Some((namespace, name)) = pod_field(&message.fields) {
             message.pod = (namespace, name);
@@ -220,8 +241,9 @@ fn first_word(kind: ItemKind, line: &str) -> Option<Speaker> {
 
 /// Facts are quiet unless they are an error's words; what a tool prints is loud where it says so.
 fn loudness(kind: ItemKind, line: &str) -> Level {
-    const LOUD: [&str; 16] = [
+    const LOUD: [&str; 17] = [
         "error",
+        "required value",
         "fail",
         "fatal",
         "denied",
@@ -248,10 +270,6 @@ fn loudness(kind: ItemKind, line: &str) -> Level {
     }
     if LOUD.iter().any(|word| line.contains(word)) || line.starts_with("sorry") || line.starts_with("fata[") {
         return Level::Error;
-    }
-    let condition = line.strip_prefix("ready ").map(str::trim_start);
-    if condition.is_some_and(|rest| rest.starts_with("false ") || rest.starts_with("unknown ")) {
-        return Level::Warning;
     }
     match kind {
         ItemKind::Text => Level::Warning,

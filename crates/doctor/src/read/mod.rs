@@ -22,6 +22,7 @@ pub mod pods;
 pub mod postgres;
 pub mod pulls;
 pub mod reference;
+pub mod registry;
 pub mod secrets;
 pub mod table;
 pub mod times;
@@ -71,6 +72,10 @@ pub struct Read {
     pub pulls: Vec<Pull>,
     /// Hosts that were tried in vain before another one.
     pub attempts: Vec<Attempt>,
+    /// Directories under `certs.d` that listings show.
+    pub directories: Vec<registry::Directory>,
+    /// Registry settings that containerd runs with.
+    pub running: Vec<registry::Running>,
     /// Images as they are written in manifests and objects.
     pub images: Vec<written::Written>,
     /// Pull secrets.
@@ -104,6 +109,13 @@ pub fn same_node(one: &str, other: &str) -> bool {
     one.is_empty() || other.is_empty() || one == other || within(one, other) || within(other, one)
 }
 
+/// Whether an item of facts is a `hosts.toml` that was printed.
+fn is_hosts_toml(item: &Item) -> bool {
+    let source = item.origin.source();
+    let source = source.strip_prefix("sudo ").unwrap_or(source);
+    source.starts_with("cat ") && source.ends_with("/hosts.toml") && !source.contains([';', '|', '&'])
+}
+
 impl Read {
     pub(crate) fn of(items: &[Item]) -> Self {
         let mut read = Self::default();
@@ -114,6 +126,7 @@ impl Read {
                 ItemKind::ContainerdConfig => read.configs.push(ContainerdConfig::read(number, item)),
                 ItemKind::Manifest => read.manifests.push(manifest::Manifest::read(number, item)),
                 ItemKind::NodeFacts if is_config(item) => read.configs.push(ContainerdConfig::read(number, item)),
+                ItemKind::NodeFacts if is_hosts_toml(item) => read.hosts.push(HostsToml::read(number, item)),
                 ItemKind::HostsToml => read.hosts.push(HostsToml::read(number, item)),
                 _ => {}
             }
@@ -133,6 +146,8 @@ impl Read {
         read.pod_rows = existing::pod_rows(items);
         read.secrets = secrets::read(items, &read);
         read.facts = Facts::of(items);
+        read.directories = registry::directories(items, &read);
+        read.running = registry::running(items);
         read.plugins = Plugins::of(items);
         read.versions = versions::read(items, &read.objects);
         read

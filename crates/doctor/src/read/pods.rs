@@ -70,7 +70,7 @@ pub(crate) fn read(items: &[Item], objects: &[Found]) -> Vec<Pod> {
     let mut pods: Vec<Pod> = objects.iter().filter(|found| is_pod(found)).map(of_json).collect();
     for (number, item) in items.iter().enumerate() {
         if matches!(item.kind, ItemKind::PodEvents | ItemKind::Text | ItemKind::KubectlOutput) {
-            pods.extend(described(number, &item.text));
+            pods.extend(described(number, &item.text).or_else(|| cutting(number, &item.text)));
         }
     }
     pods
@@ -171,6 +171,26 @@ fn described(number: usize, text: &str) -> Option<Pod> {
         }
     }
     (seen && !pod.name.is_empty()).then_some(pod)
+}
+
+/// A container's state, cut out of a description: a pod without a name.
+fn cutting(number: usize, text: &str) -> Option<Pod> {
+    let is_state = |line: &str| {
+        let state = line.trim_start().strip_prefix("Last State:").or_else(|| line.trim_start().strip_prefix("State:"));
+        state.is_some_and(|state| matches!(state.trim(), "Running" | "Waiting" | "Terminated"))
+    };
+    let from = text.lines().position(is_state)?;
+    let outer = text.lines().nth(from).map(|line| line.len() - line.trim_start().len())?;
+    let mut container = Container::default();
+    let mut state = String::new();
+    for line in
+        text.lines().skip(from).take_while(|line| !line.starts_with("Conditions:") && !line.starts_with("Events:"))
+    {
+        let indent = line.len() - line.trim_start().len();
+        let (key, value) = line.trim().split_once(':').unwrap_or((line.trim(), ""));
+        described_container(&mut container, &mut state, if indent <= outer { 4 } else { 6 }, key, value.trim());
+    }
+    container.ended.is_some().then(|| Pod { item: number, containers: vec![container], ..Pod::default() })
 }
 
 fn described_container(container: &mut Container, state: &mut String, indent: usize, key: &str, value: &str) {

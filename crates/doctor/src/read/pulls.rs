@@ -207,7 +207,11 @@ fn is_pull(text: &str) -> bool {
     let backoff =
         || text.contains("ack-off pulling image") && (text.contains("ErrImagePull: ") || text.contains("\": "));
     let journal = || text.contains("PullImage \"") && text.contains(" failed: ");
-    let request = || text.contains("/v2/") && text.contains(": ") && !text.starts_with("trying next host");
+    // Other programs have paths with `/v2/` as well.
+    let api = || {
+        text.contains("/v2/\"") || (text.contains("/v2/") && (text.contains("/manifests/") || text.contains("/blobs/")))
+    };
+    let request = || api() && text.contains("\": ") && !text.contains("probe failed");
     let crictl = || text.contains("pulling image: ");
     WORDS.iter().any(|words| text.contains(words)) || backoff() || journal() || request() || crictl()
 }

@@ -132,6 +132,11 @@ impl Secrets {
             self.none_named |= names.is_empty() && matches!(item.text.trim(), "" | "[]" | "null" | "<none>");
             names.iter().for_each(|name| self.name(namespace, pod, name));
         }
+        let mut lines = item.text.lines().map(str::trim).skip_while(|line| *line != "imagePullSecrets:").skip(1);
+        while let Some(secret) = lines.next().and_then(|line| line.strip_prefix("- name:")) {
+            let pod = option(source, &["pod", "pods", "po"]);
+            self.name(namespace, pod, secret.trim());
+        }
         for line in item.text.lines() {
             if let Some(rest) = line.strip_prefix("Image pull secrets:") {
                 let names = rest.split(',').filter_map(|name| name.split_whitespace().next());

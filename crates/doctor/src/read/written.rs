@@ -12,7 +12,7 @@ use super::pulls::Pull;
 use super::reference::{Flaw, flaw};
 use crate::evidence::{Evidence, Item, ItemKind};
 use crate::finding::{Finding, Place};
-use crate::text::unquoted;
+use crate::text::{unquoted, visible};
 
 /// An image, and where it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,7 +194,7 @@ pub fn place(evidence: &Evidence, pull: &Pull) -> Place {
     }
     let (namespace, name) = pull.pod.clone();
     if name.is_empty() {
-        return Place::Machine { node: pull.node.clone(), what: format!("image {}", pull.image) };
+        return Place::Machine { node: pull.node.clone(), what: format!("image \"{}\"", visible(&pull.image)) };
     }
     Place::Object { kind: "Pod".to_owned(), namespace, name, field: "image".to_owned() }
 }

@@ -6,9 +6,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::{Access, AccessError, Ran, Socket};
+use super::{Access, AccessError, Feed, Ran, Socket, Wire};
+
+/// How long a connection may take to be there; kernels give up later than people.
+const CONNECT: Duration = Duration::from_secs(15);
 
 /// This machine.
 pub struct Local {
@@ -35,15 +39,45 @@ impl Access for Local {
         input: Option<&[u8]>,
         limit: Duration,
     ) -> Result<Ran, AccessError> {
-        let mut command = Command::new(program);
-        command.args(arguments);
-        // Programs print times, numbers and words in the form that rules read.
-        command.env("LC_ALL", "C");
-        finish(&self.node, program, command, input, limit).await
+        finish(&self.node, program, command(program, arguments), Input::of(input), limit).await
+    }
+
+    async fn feed(&self, program: &str, arguments: &[&str], input: Feed, limit: Duration) -> Result<Ran, AccessError> {
+        finish(&self.node, program, command(program, arguments), Input::Feed(input), limit).await
+    }
+
+    async fn dial(&self, host: &str, port: u16) -> Result<Box<dyn Wire>, AccessError> {
+        let why = match tokio::time::timeout(CONNECT, TcpStream::connect((host, port))).await {
+            Ok(Ok(stream)) => return Ok(Box::new(stream)),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", CONNECT.as_secs()),
+        };
+        Err(AccessError::Dial { node: self.node.clone(), address: format!("{host}:{port}"), why })
     }
 
     async fn socket(&self, path: &str) -> Result<Socket, AccessError> {
         Ok(Socket::new(PathBuf::from(path), None))
+    }
+}
+
+fn command(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    // Programs print times, numbers and words in the form that rules read.
+    command.env("LC_ALL", "C");
+    command
+}
+
+/// What a program reads.
+pub(super) enum Input<'a> {
+    Nothing,
+    Bytes(&'a [u8]),
+    Feed(Feed),
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn of(bytes: Option<&'a [u8]>) -> Self {
+        bytes.map_or(Self::Nothing, Self::Bytes)
     }
 }
 
@@ -52,18 +86,21 @@ pub(super) async fn finish(
     node: &str,
     program: &str,
     mut command: Command,
-    input: Option<&[u8]>,
+    input: Input<'_>,
     limit: Duration,
 ) -> Result<Ran, AccessError> {
     let failed = |source: io::Error| AccessError::Run { node: node.to_owned(), program: program.to_owned(), source };
-    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+    let reads = !matches!(input, Input::Nothing);
+    command.stdin(if reads { Stdio::piped() } else { Stdio::null() });
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().map_err(failed)?;
     let pipe = child.stdin.take();
     let feed = async {
-        if let (Some(mut pipe), Some(input)) = (pipe, input) {
-            // A program that does not read to the end says so by its exit code.
-            drop(pipe.write_all(input).await);
+        // A program that does not read to the end says so by its exit code.
+        match (pipe, input) {
+            (Some(mut pipe), Input::Bytes(input)) => drop(pipe.write_all(input).await),
+            (Some(mut pipe), Input::Feed(mut input)) => drop(tokio::io::copy(&mut input, &mut pipe).await),
+            _ => {}
         }
     };
     let both = async { tokio::join!(feed, child.wait_with_output()).1 };

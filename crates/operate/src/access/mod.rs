@@ -6,6 +6,8 @@ mod ssh;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
+
 pub use local::Local;
 pub use ssh::Ssh;
 
@@ -69,7 +71,32 @@ pub enum AccessError {
         #[source]
         source: std::io::Error,
     },
+    /// A connection from the node to somewhere could not be made.
+    #[error("{address} can't be reached from node {node}: {why}")]
+    Dial {
+        /// The node.
+        node: String,
+        /// Where to.
+        address: String,
+        /// What the way there said.
+        why: String,
+    },
+    /// This way onto the node can't do that.
+    #[error("node {node}: this way onto it can't {what}")]
+    Unsupported {
+        /// The node.
+        node: String,
+        /// What it would have to do.
+        what: &'static str,
+    },
 }
+
+/// A connection in both directions.
+pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+/// What a program reads, as it comes.
+pub type Feed = Box<dyn AsyncRead + Send + Unpin>;
 
 /// A path on this machine that reaches a socket of a node. The way closes when this is dropped.
 pub struct Socket {
@@ -110,6 +137,24 @@ pub trait Access: Send + Sync {
         input: Option<&[u8]>,
         limit: Duration,
     ) -> Result<Ran, AccessError>;
+
+    /// As [`Access::run`], for a standard input that is too long to hold in memory.
+    ///
+    /// # Errors
+    /// As [`Access::run`].
+    async fn feed(&self, program: &str, arguments: &[&str], input: Feed, limit: Duration) -> Result<Ran, AccessError> {
+        let (_, _, _, _) = (program, arguments, input, limit);
+        Err(AccessError::Unsupported { node: self.node().to_owned(), what: "take a long input" })
+    }
+
+    /// A TCP connection that begins on the node.
+    ///
+    /// # Errors
+    /// When it can't be made, or this way onto the node has no means for it.
+    async fn dial(&self, host: &str, port: u16) -> Result<Box<dyn Wire>, AccessError> {
+        let (_, _) = (host, port);
+        Err(AccessError::Unsupported { node: self.node().to_owned(), what: "connect to other machines" })
+    }
 
     /// A way to a Unix socket of the node.
     ///

@@ -1,13 +1,16 @@
 //! A node behind the user's own OpenSSH: its configuration, keys, agent and jump hosts apply, and nothing is installed.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::process::Stdio;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncRead, AsyncWrite, Join, ReadBuf};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::local::finish;
-use super::{Access, AccessError, Ran, Socket};
+use super::local::{Input, finish};
+use super::{Access, AccessError, Feed, Ran, Socket, Wire};
 
 /// Exit code with which `ssh` tells of its own failures.
 const SSH_FAILED: i32 = 255;
@@ -69,6 +72,18 @@ impl Ssh {
         command
     }
 
+    /// The command that runs a program there.
+    fn remote(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut remote = if self.sudo { "LC_ALL=C sudo -n --".to_owned() } else { "LC_ALL=C".to_owned() };
+        for word in std::iter::once(&program).chain(arguments) {
+            remote.push(' ');
+            remote.push_str(&quoted(word));
+        }
+        let mut command = self.command();
+        command.args(["--", &self.destination, &remote]);
+        command
+    }
+
     fn unreachable(&self, words: &str) -> AccessError {
         let why = words.trim().lines().last().unwrap_or("ssh gave no reason").to_owned();
         AccessError::Unreachable { node: self.node.clone(), why }
@@ -82,7 +97,7 @@ async fn is_known(host: &str, config: Option<&Path>) -> bool {
         command.arg("-F").arg(config);
     }
     command.args(["-G", "--", host]);
-    let told = finish(host, "ssh", command, None, LOOKUP).await.map(|ran| ran.text()).unwrap_or_default();
+    let told = finish(host, "ssh", command, Input::Nothing, LOOKUP).await.map(|ran| ran.text()).unwrap_or_default();
     let renamed = told.lines().any(|line| line.strip_prefix("hostname ").is_some_and(|name| name != host));
     renamed || matches!(tokio::time::timeout(LOOKUP, tokio::net::lookup_host((host, 22))).await, Ok(Ok(_)))
 }
@@ -109,18 +124,34 @@ impl Access for Ssh {
         input: Option<&[u8]>,
         limit: Duration,
     ) -> Result<Ran, AccessError> {
-        let mut remote = if self.sudo { "LC_ALL=C sudo -n --".to_owned() } else { "LC_ALL=C".to_owned() };
-        for word in std::iter::once(&program).chain(arguments) {
-            remote.push(' ');
-            remote.push_str(&quoted(word));
-        }
-        let mut command = self.command();
-        command.args(["--", &self.destination, &remote]);
-        let ran = finish(&self.node, "ssh", command, input, limit).await?;
+        let command = self.remote(program, arguments);
+        let ran = finish(&self.node, "ssh", command, Input::of(input), limit).await?;
         if ran.code == Some(SSH_FAILED) {
             return Err(self.unreachable(&String::from_utf8_lossy(&ran.stderr)));
         }
         Ok(ran)
+    }
+
+    async fn feed(&self, program: &str, arguments: &[&str], input: Feed, limit: Duration) -> Result<Ran, AccessError> {
+        let ran = finish(&self.node, "ssh", self.remote(program, arguments), Input::Feed(input), limit).await?;
+        if ran.code == Some(SSH_FAILED) {
+            return Err(self.unreachable(&String::from_utf8_lossy(&ran.stderr)));
+        }
+        Ok(ran)
+    }
+
+    /// By `ssh -W`: the connection begins in the node's sshd, so name look-up and route are the node's.
+    async fn dial(&self, host: &str, port: u16) -> Result<Box<dyn Wire>, AccessError> {
+        let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let mut command = self.command();
+        command.args(["-W", &address, "--", &self.destination]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let failed = |source| AccessError::Run { node: self.node.clone(), program: "ssh".to_owned(), source };
+        let mut child = command.spawn().map_err(failed)?;
+        let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(failed(std::io::Error::other("no pipes")));
+        };
+        Ok(Box::new(Piped { wire: tokio::io::join(from, to), _child: child }))
     }
 
     async fn socket(&self, path: &str) -> Result<Socket, AccessError> {
@@ -136,6 +167,32 @@ impl Access for Ssh {
         let mut child = command.spawn().map_err(failed)?;
         self.appears(&local, &mut child).await?;
         Ok(Socket::new(local, Some(Box::new((child, directory)))))
+    }
+}
+
+/// The two pipes of a program, which ends with them.
+struct Piped {
+    wire: Join<ChildStdout, ChildStdin>,
+    _child: Child,
+}
+
+impl AsyncRead for Piped {
+    fn poll_read(mut self: Pin<&mut Self>, ctx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.wire).poll_read(ctx, into)
+    }
+}
+
+impl AsyncWrite for Piped {
+    fn poll_write(mut self: Pin<&mut Self>, ctx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.wire).poll_write(ctx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.wire).poll_flush(ctx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.wire).poll_shutdown(ctx)
     }
 }
 

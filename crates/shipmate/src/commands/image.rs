@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use cri::Runtime;
@@ -12,16 +13,20 @@ use sandbox::node::Node;
 use serde_json::{Value, json};
 
 use super::launch::Progress;
-use super::{NotRunning, find_running};
+use super::{NotRunning, find_running, seed};
 use crate::cli::{Format, Image, ImageList, ImageLoad, ImageRemove};
 use crate::output;
 
-pub(crate) fn run(image: &Image) -> anyhow::Result<()> {
+pub(crate) fn run(image: &Image) -> anyhow::Result<ExitCode> {
     match image {
         Image::Load(arguments) => load(arguments),
         Image::Ls(arguments) => list(arguments),
         Image::Rm(arguments) => remove(arguments),
-    }
+        Image::Seed(arguments) => return seed::seed(arguments),
+        Image::Seeded(arguments) => return seed::seeded(arguments),
+        Image::Unseed(arguments) => return seed::unseed(arguments),
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn load(arguments: &ImageLoad) -> anyhow::Result<()> {

@@ -12,6 +12,7 @@ mod launch;
 pub(crate) mod logs;
 pub(crate) mod restart;
 mod sample;
+pub(crate) mod seed;
 pub(crate) mod service;
 pub(crate) mod shell;
 pub(crate) mod start;

@@ -116,7 +116,7 @@ pub(super) fn serve(stage: &Stage, settings: &Settings<'_>) -> anyhow::Result<()
     let (dir, node) = (stage.dir()?, stage.node(1)?);
     let host = host(stage)?;
     let mut config = format!(
-        "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdir: {}}}}}\nhttp:\n  addr: {host}\n",
+        "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp:\n  addr: {host}\n",
         serde_json::to_string(&dir.join("registry"))?
     );
     if let Some(certificate::Files { certificate, key }) = settings.tls {

@@ -10,12 +10,14 @@
 
 mod bad_input;
 mod doctor;
+mod drills;
 mod helm;
 mod inside;
 mod life;
 mod nodes;
 mod output;
 mod pods;
+mod seed;
 mod services;
 mod streams;
 mod support;

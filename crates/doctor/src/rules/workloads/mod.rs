@@ -1,6 +1,7 @@
 //! Workloads, scheduling, storage (`SM06xx`).
 
 mod claims;
+mod cluster;
 mod references;
 mod scheduling;
 mod subjects;
@@ -24,4 +25,9 @@ rules! {
     pvc_storageclass_not_found,
     pvc_provisioner_missing,
     nfs_client_missing,
+    service_selects_no_pods,
+    service_target_port_missing,
+    disruption_budget_blocks_evictions,
+    node_pressure,
+    autoscaler_without_metrics,
 }

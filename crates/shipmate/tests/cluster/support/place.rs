@@ -82,7 +82,7 @@ impl Place {
     /// Runs the binary to its end.
     #[track_caller]
     pub fn shipmate(&self, line: &str) -> Answer {
-        let _alone = line.starts_with("start").then(machine::alone);
+        let _alone = line.split(" ").any(|word| word == "start").then(machine::alone);
         self.spawn(line).finish()
     }
 

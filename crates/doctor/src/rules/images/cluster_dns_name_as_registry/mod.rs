@@ -1,6 +1,8 @@
 //! A name of the cluster DNS is used as registry; nodes do not ask the cluster DNS.
 
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Item};
+use crate::read::existing::namespace_of;
+use crate::read::objects::Found;
 use crate::finding::{Fix, Place, Severity};
 use crate::read::{Answer, same_node};
 use crate::read::pulls::{explain, grouped, is_cluster_name};
@@ -54,8 +56,12 @@ fn configured(evidence: &Evidence, name: &str, node: &str) -> Option<Place> {
 /// Whether a short name is that of a Service in the evidence.
 fn is_service(evidence: &Evidence, name: &str) -> bool {
     let Some((service, namespace)) = name.split_once('.') else { return false };
-    !namespace.contains('.') && evidence.read().objects.iter().any(|found| {
-        found.kind() == "Service" && found.name() == service && found.namespace() == namespace
-    })
+    let object = |found: &Found| found.kind() == "Service" && found.name() == service && found.namespace() == namespace;
+    let row = |item: &Item| {
+        let asked = item.origin.source().contains("svc") || item.origin.source().contains("service");
+        let here = asked && namespace_of(&item.origin).as_deref() == Some(namespace);
+        let first = |line: &str| line.split_whitespace().next().is_some_and(|name| name.trim_start_matches("service/") == service);
+        here && item.text.lines().any(first)
+    };
+    !namespace.contains('.') && (evidence.read().objects.iter().any(object) || evidence.items().iter().any(row))
 }
-

@@ -1,12 +1,10 @@
 //! A blank or tab inside the quotes of a registry URL.
 
-use std::ops::Range;
-
 use crate::evidence::Evidence;
 use crate::finding::{Fix, Place, Severity};
+use crate::read::pulls;
 use crate::rule::{Findings, Rule};
-use crate::read::toml::Spanned;
-use crate::text::visible;
+use crate::text::{unquoted, visible};
 
 pub const RULE: Rule = Rule {
     code: "SM0101",
@@ -17,55 +15,52 @@ pub const RULE: Rule = Rule {
     check,
 };
 
+fn is_blank(character: char) -> bool {
+    character == ' ' || character == '\t'
+}
+
 fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
-    for config in &evidence.read().configs {
-        for mirror in config.mirrors() {
-            for endpoint in &mirror.endpoints {
-                let name = format!("the mirror of `{}`", visible(&mirror.key.value));
-                report(evidence, findings, config.item, endpoint, &name, Some("containerd"));
-            }
+    let read = evidence.read();
+    let mut seen = false;
+    for url in read.registry_urls() {
+        let Some(span) = url.value.run(&evidence.items()[url.item].text, is_blank) else { continue };
+        seen = true;
+        let place = Place::Text { item: url.item, span: span.clone() };
+        let finding = findings.proven(place, format!("{} is \"{}\"", url.whose(), visible(&url.value.value)));
+        pulls::explain(finding, &read.messages, &read.pulls_meant(&url.node, &url.name));
+        let words = ["failed to decode hosts.toml", url.value.value.trim()];
+        for message in read.failing(&words) {
+            finding.message(message);
         }
+        finding.weigh(2).fix(url.finish(Fix::safe("delete the blank").edit(url.item, span, "")));
     }
-    for file in &evidence.read().hosts {
-        for host in file.hosts() {
-            report(evidence, findings, file.item, &host.url, "this host", None);
-        }
-        if let Some(server) = file.server() {
-            report(evidence, findings, file.item, &server, "the server", None);
-        }
+    if !seen {
+        from_words(evidence, findings);
     }
 }
 
-fn report(
-    evidence: &Evidence,
-    findings: &mut Findings<'_>,
-    item: usize,
-    url: &Spanned<String>,
-    whose: &str,
-    restart: Option<&str>,
-) {
-    let value = &url.value;
-    let blank = |character: char| character == ' ' || character == '\t';
-    if !value.contains(blank) {
-        return;
+/// Where no file is in the evidence, the words alone decide: they quote the URL.
+fn from_words(evidence: &Evidence, findings: &mut Findings<'_>) {
+    let read = evidence.read();
+    for message in read.failures() {
+        let hosts = message.text.contains("decode hosts.toml");
+        let words = message.text.replace("\\\"", "\"");
+        let quoted = words.split_once("parse \"").and_then(|(_, rest)| rest.split('"').next());
+        let Some(url) = quoted.map(unquoted) else { continue };
+        let about_registry = hosts || words.contains("endpoint url") || words.contains("resolve reference");
+        if !about_registry || !url.contains(is_blank) || url.contains('%') {
+            continue;
+        }
+        let shown = read.configs.iter().any(|one| crate::read::same_node(&one.node, &message.node) && one.toml.is_ok());
+        if shown && !hosts {
+            continue; // The file no longer has it: containerd runs with an earlier one.
+        }
+        let file = if hosts { "a hosts.toml under /etc/containerd/certs.d" } else { "/etc/containerd/config.toml" };
+        let place = Place::Machine { node: message.node.clone(), what: file.to_owned() };
+        let finding = findings.proven(place, format!("containerd was given the registry URL \"{}\"", visible(&url)));
+        let fix = Fix::manual("delete the blank inside the quotes of the URL")
+            .step(format!("grep -nE '\"[[:blank:]]|[[:blank:]]\"' {}", if hosts { "/etc/containerd/certs.d/*/hosts.toml" } else { file }));
+        let fix = if hosts { fix } else { fix.step("systemctl restart containerd") };
+        finding.weigh(2).message(message).fix(fix);
     }
-    let span = blanks(&evidence.items()[item].text, &url.span);
-    let place = Place::Text { item, span: span.clone() };
-    let finding = findings.proven(place, format!("the URL of {whose} is \"{}\"", visible(value)));
-    for message in evidence.read().failing(&[value.trim()]) {
-        finding.message(message);
-    }
-    let mut fix = Fix::safe("delete the blank").edit(item, span, "");
-    if let Some(unit) = restart {
-        fix = fix.restart(unit);
-    }
-    finding.fix(fix);
-}
-
-/// The first run of blanks inside the quotes of a value.
-fn blanks(text: &str, span: &Range<usize>) -> Range<usize> {
-    let raw = &text[span.clone()];
-    let start = raw.find([' ', '\t']).unwrap_or(0);
-    let length = raw[start..].len() - raw[start..].trim_start_matches([' ', '\t']).len();
-    span.start + start..span.start + start + length
 }

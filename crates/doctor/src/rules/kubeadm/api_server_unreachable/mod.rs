@@ -106,9 +106,9 @@ fn unreachable(evidence: &Evidence, message: &Message) -> Option<String> {
 
 /// Lines of those who looked at the server: `nc`, `crictl ps`, `ss`, a firewall's rules.
 fn looked(evidence: &Evidence, server: &str) -> Vec<(usize, u32)> {
-    const TOOLS: [&str; 14] = [
+    const TOOLS: [&str; 12] = [
         "nc ", "ncat", "telnet", "crictl ps", "ss -", "netstat", "iptables", "nft ", "ufw", "firewall", "security group",
-        "curl", "ping", "kube-apiserver",
+        "kube-apiserver",
     ];
     let port = server.rsplit(':').next().unwrap_or(server);
     let items = evidence.items().iter().enumerate().filter(|(_, item)| {

@@ -47,8 +47,13 @@ fn report(evidence: &Evidence, findings: &mut Findings<'_>, image: &str) {
             finding.quote_word(evidence, item, &other)
         }
         None => {
-            let cause = format!("{image} is not in the mirror; CoreDNS may lie under {other} there");
-            findings.likely(place, cause)
+            let cause = format!("{image} is not in the mirror; most likely CoreDNS lies under {other} there");
+            let finding = findings.open(place, cause);
+            finding.or(&["image-tag-not-found"]).needs(&[
+                &format!("catalog of the mirror (curl https://{host}/v2/_catalog)"),
+                &format!("tags of {other} and {path} in the mirror (/v2/…/tags/list)"),
+                "kubeadm config images list",
+            ])
         }
     };
     for message in evidence.read().failures().filter(|message| missing(message) == Some(image)) {

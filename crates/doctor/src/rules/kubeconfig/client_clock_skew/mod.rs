@@ -29,7 +29,12 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
             _ => "something begins later than this client's clock shows".to_owned(),
         };
         let place = Place::Machine { node: first.node.clone(), what: "clock of client or control plane".to_owned() };
-        findings.proven(place, cause)
+        if evidence.read().facts.dates.is_empty() {
+            let both = ["date -u on the client", "date -u on the control plane"];
+            findings.open(place, format!("{cause}; whose clock is off, the message does not tell")).needs(&both)
+        } else {
+            findings.proven(place, cause)
+        }
     } else if let (Some((seconds, item, line)), Some(first)) = (apart, by_after.first()) {
         let place = Place::Machine { node: first.node.clone(), what: "clock of client or control plane".to_owned() };
         findings.proven(place, format!("the clocks are {} apart", told(seconds))).quote(item, line)

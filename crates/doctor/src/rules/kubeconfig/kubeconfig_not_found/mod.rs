@@ -139,13 +139,13 @@ fn empty_view(evidence: &Evidence) -> Option<usize> {
     shown.filter(empty).map(|config| config.item).next()
 }
 
-/// An item that shows that somebody looked for the file: user, variable, directory, or the file itself.
+/// An item that shows that somebody looked for the file: variable, directory, or the file itself.
 fn looked(evidence: &Evidence) -> Option<usize> {
-    const WORDS: [&str; 7] = ["KUBECONFIG", ".kube", "admin.conf", "whoami", "id", "k3s.yaml", "sudo"];
-    let asks = |source: &str| source.split([' ', ';', '|', '&']).any(|word| WORDS.iter().any(|known| word == *known || (known.len() > 2 && word.contains(known))));
+    const WORDS: [&str; 4] = ["KUBECONFIG", ".kube", "admin.conf", "k3s.yaml"];
     let items = evidence.items().iter().enumerate();
     let mut fit = items.filter(|(_, item)| {
-        matches!(item.kind, ItemKind::NodeFacts | ItemKind::Kubeconfig) && (asks(item.origin.source()) || item.text.contains("/.kube"))
+        matches!(item.kind, ItemKind::NodeFacts | ItemKind::Kubeconfig)
+            && WORDS.iter().any(|word| item.origin.source().contains(word) || item.text.contains(word))
     });
     fit.next().map(|(number, _)| number)
 }

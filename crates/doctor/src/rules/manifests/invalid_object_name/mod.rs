@@ -37,6 +37,14 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
             of_document(evidence, file.item, document, findings);
         }
     }
+    for message in evidence.read().failures() {
+        let Some((_, rest)) = message.text.split_once("release name \"") else { continue };
+        let name = rest.split('"').next().unwrap_or_default();
+        if message.text.contains("must match regex") || message.text.contains("invalid release name") {
+            let cause = format!("the release name `{name}` is not allowed: {}", wrong(name));
+            findings.proven(places::object("", "", name, ""), cause).message(message).fix(remedy(name, false));
+        }
+    }
     for message in complaints(evidence) {
         let Some(found) = NAME.as_ref().and_then(|form| form.captures(&message.text)) else { continue };
         let name = &found["name"];

@@ -89,7 +89,10 @@ fn one(evidence: &Evidence, network: &Network, backend: &Backend, answer: &mut A
         ),
         Owner::NoPod { address } => (
             format!("backend {pid} comes from {address}, which was no pod's address when it began"),
-            vec![format!("kubectl get pods -A -o wide: who has or had {address}")],
+            vec![
+                format!("kubectl get pods -A -o wide: who has or had {address}"),
+                format!("leases of the pod network (/var/lib/cni/networks) and events about {address}"),
+            ],
         ),
         Owner::Stranger => (
             format!("backend {pid} comes from {client}, which is no node's and no pod's address: it was translated elsewhere, or the client is outside the cluster"),

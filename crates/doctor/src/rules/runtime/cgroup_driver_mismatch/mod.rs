@@ -24,6 +24,10 @@ pub const RULE: Rule = Rule {
 static FLAG: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"(?i)cgroup-?driver["']?\s*[=:]\s*["']?(systemd|cgroupfs)"#).ok());
 
+/// What runtimes with systemd cgroups say of a path that is none: runc, CRI-O, Docker.
+const SYSTEMD_ASKED: [&str; 3] =
+    ["expected cgroupsPath to be of format", "did not receive slice as parent", "cgroup should be a valid slice"];
+
 fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
     let mut seen: Vec<&str> = Vec::new();
     for message in evidence.read().failures() {
@@ -33,7 +37,7 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
             let kubelet = message.quoted_after("kubelet cgroup driver").unwrap_or("another driver");
             let docker = message.quoted_after("docker cgroup driver").unwrap_or("a different one");
             format!("the kubelet uses {kubelet}, Docker uses {docker} as cgroup driver")
-        } else if text.contains("expected cgroupsPath to be of format") {
+        } else if SYSTEMD_ASKED.iter().any(|words| text.contains(words)) {
             "the runtime makes cgroups by systemd, and the kubelet names them as the driver cgroupfs does".to_owned()
         } else if text.contains("invalid slice name") || (text.contains("cgroup driver") && text.contains("mismatch")) {
             "the kubelet and the runtime use different cgroup drivers".to_owned()
@@ -168,8 +172,8 @@ fn asks_the_runtime(evidence: &Evidence, node: &str) -> bool {
 }
 
 fn explain(finding: &mut Finding, evidence: &Evidence, node: &str) {
-    const WORDS: [&str; 5] =
-        ["cgroup driver", "expected cgroupsPath", "invalid slice name", "in controller set", "sandbox changed, it will be killed"];
+    const WORDS: [&str; 6] =
+        ["cgroup driver", "slice", "expected cgroupsPath", "invalid slice name", "in controller set", "sandbox changed, it will be killed"];
     let all = evidence.read().messages.iter().filter(|message| !message.over && same_node(&message.node, node));
     for message in all.filter(|message| WORDS.iter().any(|words| message.text.contains(words))) {
         finding.message(message);

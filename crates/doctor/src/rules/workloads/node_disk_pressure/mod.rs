@@ -42,7 +42,8 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
 }
 
 fn is_sign(message: &Message) -> bool {
-    let text = &message.text;
+    let fields: String = message.fields.iter().map(|(_, value)| format!(" {value}")).collect();
+    let text = &format!("{}{fields}", message.text);
     let low = text.contains("low on resource: ephemeral-storage")
         || text.contains("low on resource: nodefs")
         || text.contains("low on resource: imagefs")

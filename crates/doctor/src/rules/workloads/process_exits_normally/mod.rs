@@ -3,6 +3,7 @@
 use super::subjects;
 use crate::evidence::Evidence;
 use crate::finding::{Fix, Severity};
+use crate::read::existing::PodRow;
 use crate::read::{Message, Read};
 use crate::rule::{Findings, Rule};
 
@@ -22,6 +23,8 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
         for container in &pod.containers {
             let normal = container.ended.as_ref().is_some_and(|ended| ended.reason == "Completed" && ended.exit_code == 0);
             let again = container.waiting == "CrashLoopBackOff" || container.restarts > 0;
+            let loops = |row: &PodRow| row.status == "CrashLoopBackOff" || row.restarts > 0;
+            let again = again || pod.name.is_empty() && read.pod_rows.iter().any(loops);
             if !normal || !again || container.ready {
                 continue;
             }
