@@ -159,14 +159,16 @@ const OLD: &str = "# by hand\napiVersion: extensions/v1beta1\nkind: Deployment\n
 #[test]
 fn a_file_is_mended_after_showing_it_and_put_back() {
     let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("vote.yaml");
+    std::fs::create_dir(home.path().join("deploy")).unwrap();
+    std::fs::write(home.path().join("deploy/values.yaml"), "image: a/b:1\n").unwrap();
+    let file = home.path().join("deploy/vote.yaml");
     std::fs::write(&file, OLD).unwrap();
     let text = || std::fs::read_to_string(&file).unwrap();
-    let dry = shipmate(home.path(), &["doctor", "manifests", "vote.yaml", "--fix", "--dry-run"], "");
+    let dry = shipmate(home.path(), &["doctor", "manifests", "deploy/vote.yaml", "--fix", "--dry-run"], "");
     assert!(dry.code == 1 && dry.err.contains("+ apiVersion: apps/v1") && text() == OLD, "{}", dry.err);
-    let unasked = shipmate(home.path(), &["doctor", "manifests", "vote.yaml", "--fix"], "");
+    let unasked = shipmate(home.path(), &["doctor", "manifests", "deploy/vote.yaml", "--fix"], "");
     assert!(unasked.code == 2 && unasked.err.contains("there is nobody to ask") && text() == OLD, "{}", unasked.err);
-    let mended = shipmate(home.path(), &["doctor", "manifests", ".", "--fix", "--yes"], "");
+    let mended = shipmate(home.path(), &["doctor", "manifests", "deploy", "--fix", "--yes"], "");
     assert_eq!(mended.code, 0, "{}{}", mended.out, mended.err);
     assert!(mended.err.contains("mended 1 of 1") && mended.out.starts_with("nothing is wrong"), "{}", mended.err);
     assert!(text().starts_with("# by hand\napiVersion: apps/v1\nkind: Deployment\n"), "{}", text());
@@ -176,7 +178,7 @@ fn a_file_is_mended_after_showing_it_and_put_back() {
     let undone = shipmate(home.path(), &["doctor", "undo", &id, "--yes"], "");
     assert!(undone.code == 0 && text() == OLD, "{}", undone.err);
 
-    let again = shipmate(home.path(), &["doctor", "manifests", "vote.yaml", "--fix", "-y"], "");
+    let again = shipmate(home.path(), &["doctor", "manifests", "deploy/vote.yaml", "--fix", "-y"], "");
     assert_eq!(again.code, 0, "{}", again.err);
     std::fs::write(&file, format!("{}# mine\n", text())).unwrap();
     let ids = std::fs::read_dir(&receipts).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());

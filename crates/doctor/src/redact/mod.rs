@@ -50,17 +50,20 @@ impl Redacted {
 /// The evidence without secrets' values.
 pub fn evidence(evidence: Evidence) -> Evidence {
     let target = evidence.target_minor();
-    let items = evidence.into_items().into_iter().map(|item| {
-        let cuts = cuts(item.kind, &item.text);
-        // Most texts have none, and some are large.
-        let text = if cuts.0.is_empty() { item.text } else { cuts.apply(&item.text).text };
-        Item { text, ..item }
-    });
+    let items = evidence.into_items().into_iter().map(item);
     let redacted = Evidence::new(items.collect());
     match target {
         Some(minor) => redacted.for_minor(minor),
         None => redacted,
     }
+}
+
+/// One item without secrets' values.
+pub fn item(item: Item) -> Item {
+    let cuts = cuts(item.kind, &item.text);
+    // Most texts have none, and some are large.
+    let text = if cuts.0.is_empty() { item.text } else { cuts.apply(&item.text).text };
+    Item { text, ..item }
 }
 
 /// One text without secrets' values. A text that has none stays as it is, byte by byte.
