@@ -9,6 +9,7 @@ pub mod containerd;
 mod events;
 pub mod existing;
 pub mod facts;
+mod gone;
 pub mod kubeconfig;
 pub mod listing;
 pub mod log;
@@ -134,6 +135,7 @@ impl Read {
         read.pods = pods::read(items, &read.objects);
         read.messages = messages::read(items, &read.objects, &read.pods);
         pulls::settle(&mut read.messages, &read.pods);
+        gone::settle(&mut read.messages, items, &read.pods);
         (read.pulls, read.attempts) = pulls::read(items, &read.messages, &read.pods);
         for message in &read.messages {
             read.by_pod.entry(message.pod.clone()).or_default().push(message.number);

@@ -271,7 +271,7 @@ fn flat(text: &str) -> String {
 }
 
 /// The image that stands in quotes.
-fn quoted_image(text: &str) -> Option<&str> {
+pub(super) fn quoted_image(text: &str) -> Option<&str> {
     let found = BEFORE_IMAGE.iter().find_map(|before| text.split_once(before))?;
     found.1.split('"').next().filter(|image| !image.is_empty())
 }

@@ -14,6 +14,7 @@ pub mod kubeadm;
 pub mod kubeconfig;
 pub mod manifests;
 pub mod postgres;
+pub mod preflight;
 pub mod runtime;
 pub mod upgrade;
 pub mod workloads;
@@ -31,6 +32,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         workloads::RULES,
         postgres::RULES,
         upgrade::RULES,
+        preflight::RULES,
     ]
     .into_iter()
     .flatten()

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use cri::import::ImageName;
 use cri::v1;
 use operate::access::Local;
-use operate::pull_path::{Files, Found, Known, Source, gather, probe, resolve};
+use operate::pull_path::{Files, Found, Known, Secret, Source, gather, probe, resolve};
+use operate::registry::Credentials;
 
 use crate::support::{Containerd, Registry, image, store};
 
@@ -320,4 +321,61 @@ async fn endpoints_are_tried_to_the_end() {
     // On this machine as it is, whatever its configuration says, there is a way.
     let gathered = gather(&access, &name, "1.6.20").await.unwrap();
     assert_eq!(gathered.path.reference, name.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_and_passwords_are_tried_too() {
+    let storage = tempfile::tempdir().unwrap();
+    store(storage.path(), "team/app", "1", &image("x.example/app:1", 1 << 10));
+    let (registry, authority) = Registry::start_closed(storage.path());
+    let trusted = storage.path().join("authority.crt").display().to_string();
+    fs::write(&trusted, &authority).unwrap();
+    // The registry is a mirror: of this machine itself containerd would check no certificate.
+    let name: ImageName = "registry.invalid/team/app:1".parse().unwrap();
+    let trace = |hosts: String, secret: Option<(&'static str, &'static str)>| {
+        let (name, host) = (name.clone(), registry.host.clone());
+        async move {
+            let mut files = Files::default();
+            let main = format!("version = 2\n{REGISTRY}]\n config_path = \"/certs\"\n");
+            files.set("/main", Found::File(main));
+            files.set("/certs/registry.invalid", Found::Directory(vec!["hosts.toml".to_owned()]));
+            let hosts = format!("server = \"https://{host}\"\n[host.\"https://{host}\"]\n{hosts}\n");
+            files.set("/certs/registry.invalid/hosts.toml", Found::File(hosts));
+            for path in ["/nowhere.crt", "authority.crt"] {
+                files.set(path, Found::Missing);
+            }
+            let mut path = resolve(&name, &mut files, "/main", "1.6.20");
+            for wanted in files.take_wanted() {
+                files.set(&wanted, Found::File(fs::read_to_string(&wanted).unwrap()));
+                path = resolve(&name, &mut files, "/main", "1.6.20");
+            }
+            let secrets = secret.map(|(user, password)| Secret {
+                name: "default/pull".to_owned(),
+                words: "applies".to_owned(),
+                credentials: Some(Credentials::new(user, password)),
+            });
+            let known = Known { platform: Some(cri::import::Platform::here()), secrets: secrets.into_iter().collect() };
+            probe(&Local::new("here"), "1.6.20", "/main", path, &known).await
+        }
+    };
+    let with_ca = format!(" ca = {trusted:?}");
+    let stops = |trace: &operate::pull_path::NodeTrace| trace.stops.clone().unwrap_or_default();
+    let untrusted = trace(String::new(), None).await;
+    assert!(stops(&untrusted).contains("not trusted here: CN=the test's own authority"), "{untrusted}");
+    let nobody = trace(with_ca.clone(), None).await;
+    assert!(stops(&nobody).contains("no pull secret applies"), "{nobody}");
+    let wrong = trace(with_ca.clone(), Some(("alice", "wr0ng"))).await;
+    assert!(stops(&wrong).contains("these credentials are refused"), "{wrong}");
+    assert!(!wrong.to_string().contains("wr0ng"));
+    let good = trace(with_ca, Some(("alice", "s3cret"))).await;
+    assert_eq!(good.stops, None, "{good}");
+    assert!(good.to_string().contains("certificate for 127.0.0.1, until "), "{good}");
+    let unchecked = trace(" skip_verify = true".to_owned(), Some(("alice", "s3cret"))).await;
+    assert!(unchecked.to_string().contains("not checked: skip_verify"), "{unchecked}");
+    let missing = trace(" ca = \"/nowhere.crt\"".to_owned(), None).await;
+    assert!(stops(&missing).contains("unable to read CA cert \"/nowhere.crt\""), "{missing}");
+    // Without the mirror there is only the registry itself, which nobody knows.
+    let path = resolve(&name, &mut Files::default(), "/none", "1.6.20");
+    let unknown = probe(&Local::new("here"), "1.6.20", "/none", path, &Known::default()).await;
+    assert!(stops(&unknown).contains("registry.invalid has no address"), "{unknown}");
 }

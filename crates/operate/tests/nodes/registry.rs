@@ -1,7 +1,6 @@
 //! Pulling to this machine from the distribution's registry: plain, by TLS, with passwords.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -59,32 +58,12 @@ async fn a_plain_registry() {
 async fn passwords_and_an_authority_of_its_own() {
     let storage = tempfile::tempdir().unwrap();
     store(storage.path(), "team/app", "1", &image("x.example/app:1", 1 << 20));
-    let path = |name: &str| storage.path().join(name).display().to_string();
-    let authority = rcgen::KeyPair::generate().unwrap();
-    let mut of_authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    of_authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    of_authority.distinguished_name.push(rcgen::DnType::CommonName, "the test's own authority");
-    let certificate = of_authority.self_signed(&authority).unwrap();
-    let key = rcgen::KeyPair::generate().unwrap();
-    let of_server = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let issuer = rcgen::Issuer::from_params(&of_authority, &authority);
-    let server = of_server.signed_by(&key, &issuer).unwrap();
-    fs::write(path("tls.crt"), server.pem()).unwrap();
-    fs::write(path("tls.key"), key.serialize_pem()).unwrap();
-    // bcrypt of `s3cret`, made by htpasswd -B.
-    fs::write(path("htpasswd"), HTPASSWD).unwrap();
-    let more = format!(
-        "  tls: {{certificate: {:?}, key: {:?}}}\nauth: {{htpasswd: {{realm: test, path: {:?}}}}}\n",
-        path("tls.crt"),
-        path("tls.key"),
-        path("htpasswd")
-    );
-    let registry = Registry::start(storage.path(), &more);
+    let (registry, authority) = Registry::start_closed(storage.path());
     let name: ImageName = format!("{}/team/app:1", registry.host).parse().unwrap();
 
     let untrusted = pulled(&name, &Options::default()).await.unwrap_err().to_string();
     assert!(untrusted.contains("not trusted here: CN=the test's own authority"), "{untrusted}");
-    let trusting = Options { authority: Some(certificate.pem().into_bytes()), ..Options::default() };
+    let trusting = Options { authority: Some(authority.into_bytes()), ..Options::default() };
     let nobody = pulled(&name, &trusting).await.unwrap_err().to_string();
     assert!(nobody.contains("wants a user and a password"), "{nobody}");
     let with = |password: &str| Options { credentials: Some(Credentials::new("alice", password)), ..trusting.clone() };
@@ -92,6 +71,3 @@ async fn passwords_and_an_authority_of_its_own() {
     assert!(wrong.contains("refuses these credentials") && !wrong.contains("wr0ng"), "{wrong}");
     pulled(&name, &with("s3cret")).await.unwrap();
 }
-
-/// alice, s3cret.
-const HTPASSWD: &str = "alice:$2y$05$UCwWb2aPvj/omVhniu.bv.5YRHOKV6RMiHz6R4JA1/QMPRV./1qMa\n";

@@ -16,6 +16,8 @@ use tempfile::TempDir;
 /// Generous, for machines that are busy with something else.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
+/// alice, s3cret; by `htpasswd -B`.
+const HTPASSWD: &str = "alice:$2y$05$UCwWb2aPvj/omVhniu.bv.5YRHOKV6RMiHz6R4JA1/QMPRV./1qMa\n";
 
 /// A process that ends with its owner.
 pub struct Process(Child);
@@ -182,6 +184,32 @@ impl Registry {
         let process = Process(command.spawn().unwrap());
         until("the registry answers", || TcpStream::connect(&host).is_ok());
         Self { host, _process: process }
+    }
+}
+
+impl Registry {
+    /// By TLS, with a certificate of an authority of its own, for `alice` with `s3cret`. Gives the authority's certificate.
+    pub fn start_closed(storage: &Path) -> (Self, String) {
+        let path = |name: &str| storage.join(name).display().to_string();
+        let authority = rcgen::KeyPair::generate().unwrap();
+        let mut of_authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        of_authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        of_authority.distinguished_name.push(rcgen::DnType::CommonName, "the test's own authority");
+        let certificate = of_authority.self_signed(&authority).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let of_server = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let issuer = rcgen::Issuer::from_params(&of_authority, &authority);
+        let server = of_server.signed_by(&key, &issuer).unwrap();
+        fs::write(path("tls.crt"), server.pem()).unwrap();
+        fs::write(path("tls.key"), key.serialize_pem()).unwrap();
+        fs::write(path("htpasswd"), HTPASSWD).unwrap();
+        let more = format!(
+            "  tls: {{certificate: {:?}, key: {:?}}}\nauth: {{htpasswd: {{realm: test, path: {:?}}}}}\n",
+            path("tls.crt"),
+            path("tls.key"),
+            path("htpasswd")
+        );
+        (Self::start(storage, &more), certificate.pem())
     }
 }
 

@@ -77,7 +77,7 @@ fn staged_and_taken_out(cluster: &Cluster, image: &str) {
     assert_eq!(of(image), Some(json!(["node-1"])));
     assert_eq!(of(IMAGE), Some(json!(["node-1", "node-2"])), "what was there before stays");
     cluster.ready("pod/left");
-    has(&cluster.shipmate(&format!("image unseed {image}")).ok(), "");
+    has(&cluster.shipmate(&format!("image unseed {image}")).fails(1), "was not seeded into this cluster");
 }
 
 /// Without the blank the second worker pulls by itself.

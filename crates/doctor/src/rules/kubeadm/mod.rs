@@ -1,6 +1,6 @@
 //! kubeadm (`SM03xx`): init, join, upgrade.
 
-mod output;
+pub(in crate::rules) mod output;
 
 rules! {
     preflight_already_initialised,

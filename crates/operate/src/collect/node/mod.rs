@@ -4,6 +4,7 @@
 //! are written as people write them, and outputs are kept as they are.
 
 mod containerd;
+mod preflight;
 mod runtime;
 mod script;
 mod sources;
@@ -54,8 +55,7 @@ pub async fn collect(access: &dyn Access) -> Vec<Item> {
 
 /// What `kubeadm init` and `join` look at besides.
 pub async fn preflight(access: &dyn Access) -> Vec<Item> {
-    let questions = sources::preflight();
-    answered(access, &questions).await.unwrap_or_else(|error| vec![unreached(access.node(), &error)])
+    answered(access, &preflight::questions()).await.unwrap_or_else(|error| vec![unreached(access.node(), &error)])
 }
 
 /// Asks questions in one round; what was answered.

@@ -42,6 +42,12 @@ impl Question {
         Self { source: Source::Command(command), kind: ItemKind::NodeFacts, command: shell, reading: Reading::Always }
     }
 
+    /// A script whose output is that of a command.
+    pub(super) fn named(command: &str, kind: ItemKind, script: &str) -> Self {
+        let source = Source::Command(command.to_owned());
+        Self { source, kind, command: script.to_owned(), reading: Reading::Always }
+    }
+
     /// A file, if it is there.
     pub(super) fn file(kind: ItemKind, path: impl Into<String>) -> Self {
         let path = path.into();
@@ -177,20 +183,6 @@ pub(super) fn machine() -> Vec<Question> {
     let mut bridge = Question::command("sysctl net.bridge");
     bridge.command = format!("[ -e /proc/sys/net/bridge ] || exit {NOT_HERE}; {}", bridge.command);
     questions.push(bridge.if_it_succeeds());
-    questions
-}
-
-/// What matters before a machine becomes a node.
-pub(super) fn preflight() -> Vec<Question> {
-    let commands =
-        ["which -a crictl", "ss -ltnp", "ls /etc/kubernetes/manifests", "ls /var/lib/etcd", "hostname", "id -u"];
-    let mut questions: Vec<Question> =
-        commands.into_iter().map(|command| Question::command(command).if_it_succeeds()).collect();
-    for program in ["conntrack", "iptables", "mount", "nsenter", "ethtool", "socat", "tc"] {
-        let mut question = Question::command(format!("command -v {program}"));
-        question.command = format!("command -v {program}");
-        questions.push(question);
-    }
     questions
 }
 

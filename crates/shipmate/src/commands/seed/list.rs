@@ -29,7 +29,7 @@ struct Row {
 pub(super) async fn run(arguments: &ImageSeeded) -> anyhow::Result<ExitCode> {
     let wanted: Option<ImageName> = arguments.reference.as_deref().map(str::parse).transpose()?;
     let reached = reach::connect(&arguments.reach).await?;
-    let mut receipts = receipts()?.of_cluster(&reached.identity().await)?;
+    let mut receipts = receipts(&reached)?.of_cluster(&reached.identity().await)?;
     receipts.retain(|receipt| wanted.as_ref().is_none_or(|name| name.to_string() == receipt.reference));
     let asker = Asker::new(&arguments.ask)?;
     let mut rows = Vec::new();

@@ -10,6 +10,7 @@ mod stage;
 mod unstage;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -37,9 +38,18 @@ fn on_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::R
     runtime.block_on(work)
 }
 
-/// The receipts of this user.
-fn receipts() -> anyhow::Result<Receipts> {
-    Ok(Receipts::at(Home::from_env()?.path().join("seeds")))
+/// Where this user's receipts and half pulled images are. What is about a sandbox lies in the sandbox's own directory,
+/// and goes with it.
+fn state(reached: &Reached) -> anyhow::Result<PathBuf> {
+    match &reached.sandbox {
+        Some(cluster) => Ok(cluster.dir().path().to_owned()),
+        None => Ok(Home::from_env()?.path().to_owned()),
+    }
+}
+
+/// The receipts about a cluster.
+fn receipts(reached: &Reached) -> anyhow::Result<Receipts> {
+    Ok(Receipts::at(state(reached)?.join("seeds")))
 }
 
 fn now() -> String {

@@ -11,12 +11,11 @@ use cri::import::{ImageName, ImageSource, Platform};
 use operate::access::Local;
 use operate::registry::Repository;
 use operate::seed::{ContentDir, Held, Outcome, Pull, Stage, Target, image_in, pull, stage};
-use sandbox::layout::Home;
 use serde_json::{Value, json};
 
 use super::bars::Bars;
 use super::credentials::Asker;
-use super::{Ways, now, policy, receipts, short, ways};
+use super::{Ways, now, policy, receipts, short, state, ways};
 use crate::cli::Format;
 use crate::cli::seed::ImageSeed;
 use crate::output;
@@ -36,7 +35,7 @@ pub(super) async fn run(arguments: &ImageSeed) -> anyhow::Result<ExitCode> {
     }
     let bars = Arc::new(Bars::new());
     let waiting = || bars.say(&format!("another `image seed` of {name} is at work: waiting for it"));
-    let mut held = receipts()?.take(&reached.identity().await, &name.to_string(), &now(), waiting)?;
+    let mut held = receipts(&reached)?.take(&reached.identity().await, &name.to_string(), &now(), waiting)?;
     held.change(|receipt| {
         receipt.plain_http = arguments.ask.plain_http;
         receipt.archive = arguments.from.as_ref().map(|file| file.display().to_string());
@@ -124,8 +123,7 @@ async fn sources(
     }
     let options = Asker::new(&arguments.ask)?.options(name, reached).await?;
     let repository = Repository::of(name, Arc::new(Local::new("this machine")), &options)?;
-    let directory =
-        ContentDir::open(&Home::from_env()?.path().join("seed-content"), name).context("make a directory")?;
+    let directory = ContentDir::open(&state(reached)?.join("seed-content"), name).context("make a directory")?;
     let told = bars.clone();
     let what = Pull {
         name,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use cri::import::ImageName;
 use futures::stream::{self, StreamExt as _};
-use operate::seed::{NodeSeed, NodeState, Removal, StockError, unstage};
+use operate::seed::{NodeSeed, NodeState, Receipt, Removal, StockError, unstage};
 use serde_json::json;
 
 use super::{now, receipts, short, ways};
@@ -23,8 +23,11 @@ pub(super) async fn run(arguments: &ImageUnseed) -> anyhow::Result<ExitCode> {
     let reached = reach::connect(&arguments.reach).await?;
     let waiting = || eprintln!("another command on {name} is at work: waiting for it");
     let identity = reached.identity().await;
-    let receipts = receipts()?;
-    if !receipts.of_cluster(&identity)?.iter().any(|receipt| receipt.reference == name.to_string()) {
+    let receipts = receipts(&reached)?;
+    let has = |receipt: &Receipt| {
+        receipt.reference == name.to_string() && receipt.nodes.iter().any(|seed| seed.state != NodeState::Removed)
+    };
+    if !receipts.of_cluster(&identity)?.iter().any(has) {
         bail!("{name} was not seeded into this cluster from here: `shipmate image seeded` lists what was");
     }
     let mut held = receipts.take(&identity, &name.to_string(), &now(), waiting)?;
