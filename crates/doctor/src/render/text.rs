@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::diff::{Edit, hunks};
 use super::line::{self, around, columns, marked, plain, wrapped};
 use super::paint::{Ink, Paint};
+use super::proof::proofs;
 use super::{Look, counted, place};
 use crate::evidence::{Evidence, ItemKind};
 use crate::examine::Report;
@@ -192,9 +193,8 @@ impl Page<'_> {
         let room = self.width.saturating_sub(indent + 2).max(line::NARROWEST);
         let mut shown: Vec<String> = Vec::new();
         let mut more = 0;
-        for quote in &found.quotes {
-            let Some(item) = self.evidence.items().get(quote.item) else { continue };
-            let line = item.text.lines().nth((quote.line as usize).saturating_sub(1)).unwrap_or_default().trim();
+        for proof in proofs(self.evidence, found) {
+            let line = proof.text.as_str();
             // Columns of a table are far apart; that takes room and tells nothing here.
             let blanks_only = line.split_whitespace().collect::<Vec<_>>().join(" ");
             let line = if columns(line) > room { blanks_only.as_str() } else { line };
@@ -205,7 +205,8 @@ impl Page<'_> {
                 continue;
             }
             shown.push(same);
-            self.labelled(out, gutter, "evidence", &format!("{}:{}", item.origin.0, quote.line));
+            let line_number = proof.line.map(|line| format!(":{line}")).unwrap_or_default();
+            self.labelled(out, gutter, "evidence", &format!("{}{line_number}", proof.origin));
             for part in wrapped(&words, room) {
                 out.push_str(&format!("{}{} {part}\n", " ".repeat(indent), self.paint.ink(Ink::Frame, ">")));
             }
