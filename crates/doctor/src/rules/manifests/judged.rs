@@ -4,7 +4,6 @@ use std::sync::LazyLock;
 
 use api::field::FieldError;
 use api::{Catalogue, FieldErrors, names};
-use serde_json::Value;
 
 use super::structure::{Problem, problems};
 use crate::read::manifest::{Document, Node};
