@@ -83,3 +83,48 @@ async fn by_command(way: &dyn Access, wanted: &Wanted) -> Result<Vec<Flow>, Stri
     flows.retain(|flow| wanted(&flow.original, &flow.reply));
     Ok(flows)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Local, Ran, Socket};
+
+    /// A node that is behind something which runs commands and nothing else.
+    struct Elsewhere(Ran);
+
+    #[async_trait::async_trait]
+    impl Access for Elsewhere {
+        fn node(&self) -> &str {
+            "far"
+        }
+
+        async fn run(&self, _: &str, _: &[&str], _: Option<&[u8]>, _: Duration) -> Result<Ran, AccessError> {
+            Ok(self.0.clone())
+        }
+
+        async fn socket(&self, _: &str) -> Result<Socket, AccessError> {
+            Err(AccessError::Unsupported { node: "far".to_owned(), what: "forward sockets" })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_without_namespaces_of_this_machine_is_asked_by_command() {
+        let table = "tcp      6 431999 ESTABLISHED src=10.1.0.7 dst=192.0.2.1 sport=400 dport=5432 src=192.0.2.1 dst=10.9.0.5 sport=5432 dport=600 [ASSURED] mark=0 use=1\n\
+                     tcp      6 431999 ESTABLISHED src=10.1.0.8 dst=192.0.2.1 sport=400 dport=80 src=192.0.2.1 dst=10.9.0.5 sport=80 dport=601 [ASSURED] mark=0 use=1\n";
+        let told = Ran { code: Some(0), stdout: table.into(), ..Ran::default() };
+        let refused =
+            Ran { code: Some(1), stderr: b"cat: /proc/net/nf_conntrack: Permission denied\n".to_vec(), ..told.clone() };
+        let ways: Vec<Arc<dyn Access>> =
+            vec![Arc::new(Elsewhere(told)), Arc::new(Elsewhere(refused)), Arc::new(Local::new("here"))];
+        let wanted: Wanted = Arc::new(|_, reply| reply.source_port == 5432);
+        let read = of_nodes(&ways, &wanted).await;
+        assert_eq!((read[0].means, read[0].flows.len()), ("conntrack -L", 1));
+        assert_eq!(read[0].flows[0].original.source.to_string(), "10.1.0.7");
+        assert!(read[1].failed.as_ref().is_some_and(|why| why.ends_with("Permission denied")), "{read:?}");
+        // This machine is asked by netlink, or says that it takes root.
+        assert!(
+            read[2].means == "netlink" || read[2].failed.as_ref().is_some_and(|why| why.contains("root")),
+            "{read:?}"
+        );
+    }
+}

@@ -9,5 +9,6 @@ pub mod flows;
 pub mod links;
 pub mod postgres;
 pub mod report;
+pub mod sockets;
 pub mod who;
 pub mod workloads;

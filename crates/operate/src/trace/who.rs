@@ -1,14 +1,15 @@
 //! Names the holder of each connection, or says why it can't.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use doctor::owner::{Connection, Holder, Network, Owner};
-use doctor::read::conntrack::{Flow, Seen};
+use doctor::read::conntrack::{Flow, Seen, Tuple};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::flows::NodeFlows;
+use super::sockets::Process;
 use super::workloads::{Workload, Workloads};
 
 /// Who holds a connection.
@@ -36,8 +37,10 @@ pub enum Who {
     Host {
         /// The node.
         node: String,
-        /// Pods that use that network: it may be one of them.
+        /// Pods that use that network: it may be one of them, where the process is not known.
         candidates: Vec<String>,
+        /// Its name and id, where they are known: then it is no pod's.
+        process: Option<String>,
     },
     /// A local socket of the server's own machine.
     Local,
@@ -59,12 +62,38 @@ pub enum Who {
 #[derive(Default)]
 pub struct Cluster {
     network: Network,
-    /// Beside each of the network's pods: what it belongs to, its only container.
-    pods: Vec<(Workload, Option<String>)>,
+    /// Beside each of the network's pods.
+    pods: Vec<Beside>,
     /// Who owns and scales what.
     pub workloads: Workloads,
     /// Nodes whose tables could not be read, and why.
     unread: HashMap<String, String>,
+    /// Processes in the nodes' own networks, by node and local end.
+    processes: HashMap<(String, IpAddr, u16), Process>,
+}
+
+/// What else is known of a pod.
+#[derive(Default)]
+struct Beside {
+    /// What it belongs to.
+    workload: Workload,
+    /// Its container, where it has only one.
+    only: Option<String>,
+    /// Its containers by their ids.
+    ids: HashMap<String, String>,
+}
+
+impl Beside {
+    fn of(pod: &Value, workloads: &Workloads) -> Self {
+        let containers = pod["spec"]["containers"].as_array();
+        let only = containers.filter(|all| all.len() == 1).and_then(|all| all[0]["name"].as_str());
+        let statuses = pod["status"]["containerStatuses"].as_array().into_iter().flatten();
+        let id = |status: &Value| {
+            let (_, id) = status["containerID"].as_str()?.split_once("://")?;
+            Some((id.to_owned(), status["name"].as_str()?.to_owned()))
+        };
+        Self { workload: workloads.of_pod(pod), only: only.map(str::to_owned), ids: statuses.filter_map(id).collect() }
+    }
 }
 
 impl Cluster {
@@ -76,9 +105,7 @@ impl Cluster {
             if let Some(address) = pod["status"]["hostIP"].as_str().and_then(|address| address.parse().ok()) {
                 cluster.network.nodes.insert(address, holder.node.clone());
             }
-            let containers = pod["spec"]["containers"].as_array();
-            let only = containers.filter(|all| all.len() == 1).and_then(|all| all[0]["name"].as_str());
-            cluster.pods.push((cluster.workloads.of_pod(pod), only.map(str::to_owned)));
+            cluster.pods.push(Beside::of(pod, &cluster.workloads));
             cluster.network.pods.push(holder);
         }
         for node in nodes {
@@ -131,7 +158,13 @@ impl Cluster {
         let seen = Seen { client, client_port, server, server_port: Some(port) };
         match self.network.owner(&Connection { seen, since }) {
             Owner::Pod { pod, port } => self.pod(pod, port),
-            Owner::HostNetwork { node, pods } => self.host(node, &pods),
+            Owner::HostNetwork { node, pods } => {
+                let chosen = fits.iter().find(|flow| server.is_none_or(|server| server == flow.reply.source));
+                match chosen.and_then(|flow| self.on_host(&node, &flow.original)) {
+                    Some(who) => who,
+                    None => self.host(node, &pods),
+                }
+            }
             Owner::NoFlow { node } => self.no_flow(node, client_port),
             Owner::NoPod { address } => {
                 Who::Unknown { reason: format!("the pod that had {address} when the connection began is gone") }
@@ -163,15 +196,15 @@ impl Cluster {
     }
 
     fn pod(&self, number: usize, port: Option<u16>) -> Who {
-        let (holder, (workload, container)) = (&self.network.pods[number], &self.pods[number]);
+        let (holder, beside) = (&self.network.pods[number], &self.pods[number]);
         let address = holder.addresses.first();
         Who::Pod {
             namespace: holder.namespace.clone(),
             pod: holder.name.clone(),
-            container: container.clone(),
+            container: beside.only.clone(),
             node: holder.node.clone(),
-            workload: workload.clone(),
-            socket: address.zip(port).map(|(address, port)| std::net::SocketAddr::new(*address, port).to_string()),
+            workload: beside.workload.clone(),
+            socket: address.zip(port).map(|(address, port)| SocketAddr::new(*address, port).to_string()),
             pooler: holder.pooler,
         }
     }
@@ -181,7 +214,42 @@ impl Cluster {
             let pod = &self.network.pods[*number];
             format!("{}/{}", pod.namespace, pod.name)
         };
-        Who::Host { node, candidates: pods.iter().map(named).collect() }
+        Who::Host { node, candidates: pods.iter().map(named).collect(), process: None }
+    }
+
+    /// Whose process has a node's own end of a connection, if its processes are known.
+    fn on_host(&self, node: &str, original: &Tuple) -> Option<Who> {
+        let process = self.processes.get(&(node.to_owned(), original.source, original.source_port))?;
+        let uid = process.pod.as_deref().unwrap_or_default();
+        let Some(number) = self.network.pods.iter().position(|pod| pod.uid == uid && !uid.is_empty()) else {
+            let words = format!("{} ({})", process.name, process.pid);
+            return Some(Who::Host { node: node.to_owned(), candidates: Vec::new(), process: Some(words) });
+        };
+        let mut who = self.pod(number, None);
+        if let Who::Pod { container, socket, .. } = &mut who {
+            let named = process.container.as_ref().and_then(|id| self.pods[number].ids.get(id));
+            *container = named.or(container.as_ref()).cloned();
+            *socket = Some(SocketAddr::new(original.source, original.source_port).to_string());
+        }
+        Some(who)
+    }
+
+    /// Ends of connections in the nodes' own networks, by node: for [`Cluster::add_processes`].
+    pub fn host_ends(&self) -> HashMap<String, Vec<(IpAddr, u16)>> {
+        let mut ends: HashMap<String, Vec<(IpAddr, u16)>> = HashMap::new();
+        for flow in self.network.flows.iter().filter(|flow| flow.is_open()) {
+            let end = (flow.original.source, flow.original.source_port);
+            if self.network.nodes.get(&end.0) == Some(&flow.node) && self.network.pod_at(end.0, None).is_none() {
+                ends.entry(flow.node.clone()).or_default().push(end);
+            }
+        }
+        ends
+    }
+
+    /// Adds the processes of a node.
+    pub fn add_processes(&mut self, node: &str, processes: HashMap<(IpAddr, u16), Process>) {
+        let keyed = processes.into_iter().map(|((address, port), process)| ((node.to_owned(), address, port), process));
+        self.processes.extend(keyed);
     }
 
     fn no_flow(&self, node: String, port: u16) -> Who {
@@ -197,7 +265,6 @@ impl Cluster {
 
 #[cfg(test)]
 mod tests {
-    use doctor::read::conntrack::Tuple;
     use serde_json::json;
 
     use super::*;
@@ -233,7 +300,7 @@ mod tests {
     fn named(who: &Who) -> String {
         match who {
             Who::Pod { pod, socket, .. } => format!("{pod} {}", socket.clone().unwrap_or_default()),
-            Who::Host { node, candidates } => format!("{node} {}", candidates.join(",")),
+            Who::Host { node, candidates, .. } => format!("{node} {}", candidates.join(",")),
             Who::Unknown { reason } => reason.clone(),
             other => format!("{other:?}"),
         }

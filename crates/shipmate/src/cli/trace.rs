@@ -64,6 +64,25 @@ pub(crate) struct TracePostgres {
     /// List only connections that have been idle for so long, also within a transaction: `5m`, `1h30m`.
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     pub(crate) min_idle: Option<i64>,
+    /// Look again every so many seconds, until Ctrl-C. Pods that are gone meanwhile keep their names.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "2",
+        value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "kill")]
+    pub(crate) watch: Option<u32>,
+    /// End the connections that `--pods` and `--idle-over` choose, after showing them.
+    #[arg(long)]
+    pub(crate) kill: bool,
+    /// With `--kill`: of these pods only.
+    #[arg(long, value_name = "NAMESPACE/NAME", requires = "kill", value_delimiter = ',')]
+    pub(crate) pods: Vec<String>,
+    /// With `--kill`: only those that have been idle for longer, also within a transaction.
+    #[arg(long, value_name = "TIME", requires = "kill", value_parser = seconds)]
+    pub(crate) idle_over: Option<i64>,
+    /// With `--kill`: do not ask.
+    #[arg(long, short = 'y', requires = "kill")]
+    pub(crate) yes: bool,
+    /// With `--kill`: only show what would be ended.
+    #[arg(long, requires = "kill")]
+    pub(crate) dry_run: bool,
     /// Print for people, as JSON, or as CSV.
     #[arg(long, short = 'o', value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) output: TraceFormat,

@@ -38,7 +38,10 @@ fn backends_get_the_names_of_pods() {
     other_forms(&cluster, &server, all);
     passwords(&cluster, &server);
     few_rights(&cluster, &server);
+    the_other_ways_round(&cluster, &server, all);
     what_is_gone_is_said(&cluster, &server);
+    chosen_ones_are_ended(&cluster, &server);
+    a_full_server_is_told_from_outside(&cluster, &server);
 }
 
 fn deployment(name: &str, node: &str, replicas: u32, script: &str) -> Value {
@@ -73,8 +76,9 @@ fn every_backend_is_named(cluster: &Cluster, server: &Postgres, all: usize) {
         let holder = &connection["holder"];
         let claimed = connection["application"].as_str().unwrap();
         if claimed == "node-1" {
-            assert_eq!(holder["kind"], "host", "{connection:#}");
-            assert_eq!((&holder["node"], &holder["candidates"]), (&json!("node-1"), &json!(["default/agent"])));
+            // It has the node's own address: its process tells.
+            assert_eq!((&holder["kind"], &holder["pod"]), (&json!("pod"), &json!("agent")), "{connection:#}");
+            assert_eq!((&holder["node"], &holder["container"]), (&json!("node-1"), &json!("main")));
             continue;
         }
         assert_eq!((&holder["kind"], &holder["pod"]), (&json!("pod"), &json!(claimed)), "{connection:#}");
@@ -134,7 +138,7 @@ fn other_forms(cluster: &Cluster, server: &Postgres, all: usize) {
         "deployment default/left",
         "10 pods x 5 of deployment default/left",
         "default/right-",
-        "pod default/agent or another process in the network of node node-1",
+        "pod default/agent",
     ] {
         has(&text, part);
     }
@@ -183,7 +187,60 @@ fn few_rights(cluster: &Cluster, server: &Postgres) {
     assert_eq!(few["connections"][0]["holder"]["kind"], "unknown");
 }
 
-/// After the table was flushed, or when a pod is gone, no name is made up.
+/// By the nodes' tables alone: a server's clients, a pod's servers.
+fn the_other_ways_round(cluster: &Cluster, server: &Postgres, all: usize) {
+    let place = format!("{}:{}", server.host, server.port);
+    let told: Value = serde_json::from_str(&cluster.shipmate(&format!("trace tcp --to {place} -o json")).ok()).unwrap();
+    let links = told["connections"].as_array().unwrap();
+    assert_eq!(links.len(), all, "{told:#}");
+    let of = |name: &str| links.iter().filter(|link| link["client"]["workload"]["name"] == name).count();
+    assert_eq!((of("left"), of("right")), (2 * LEFT, RIGHT));
+    let table = cluster.shipmate(&format!("trace tcp --to {place}")).ok();
+    has(&table, "deployment default/right");
+    let right = cluster.kubectl("get pods -l app=right -o 'jsonpath={.items[0].metadata.name}'");
+    let table = cluster.shipmate(&format!("trace pod default/{right}")).ok();
+    let row = table.lines().find(|line| line.contains(&place)).unwrap_or_else(|| panic!("{table}"));
+    assert!(row.starts_with("to ") && row.ends_with(&format!(" {RIGHT}")), "{table}");
+    has(&cluster.shipmate("trace pod default/none").fails(1), "there is no pod default/none");
+    has(&cluster.shipmate("trace tcp --to nowhere").fails(1), "is no HOST:PORT");
+}
+
+/// Shown, not ended without a yes, then ended: these and no others.
+fn chosen_ones_are_ended(cluster: &Cluster, server: &Postgres) {
+    let left = cluster.kubectl("get pods -l app=left -o 'jsonpath={.items[0].metadata.name}'");
+    let count = || server.sql("select count(*) from pg_stat_activity where usename = 'app'").trim().to_owned();
+    let before = count();
+    let dsn = server.dsn("postgres");
+    let line = format!("trace postgres --dsn '{dsn}' --kill --pods default/{left}");
+    let shown = cluster.shipmate(&format!("{line} --dry-run"));
+    assert_eq!(shown.out.lines().count(), LEFT + 1, "{shown}");
+    has(&cluster.shipmate(&line).fails(1), "there is nobody to ask");
+    has(&cluster.shipmate(&format!("trace postgres --dsn '{dsn}' --kill")).fails(1), "--kill needs to know which");
+    has(&cluster.shipmate(&format!("{line} --idle-over 1h --yes")).err, "nothing is ended");
+    assert_eq!(count(), before);
+    has(&cluster.shipmate(&format!("{line} --idle-over 0 --yes")).err, &format!("{LEFT} of {LEFT} connections ended"));
+    eventually("they end", PATIENCE, || {
+        (count() == (before.parse::<usize>().unwrap() - LEFT).to_string()).then_some(())
+    });
+}
+
+/// Nobody gets in any more; the nodes' tables still tell who is.
+fn a_full_server_is_told_from_outside(cluster: &Cluster, server: &Postgres) {
+    server.sql("alter role app connection limit -1");
+    let name = "greedy";
+    cluster.apply(with(
+        pod(name, &[shell("main", &server.clients(38))]),
+        json!({"spec": {"nodeSelector": {"kubernetes.io/hostname": "node-2"}}}),
+    ));
+    eventually("the server is full", PATIENCE, || {
+        let answer = unasked(cluster, &["--dsn", &server.dsn("keeper")], Some(SECRET));
+        (answer.code == 1 && answer.err.contains("takes no more connections")).then(|| {
+            has(&answer.out, "default/greedy");
+        })
+    });
+}
+
+/// When a pod is gone, its name is, too.
 fn what_is_gone_is_said(cluster: &Cluster, server: &Postgres) {
     let right = cluster.kubectl("get pods -l app=right -o 'jsonpath={.items[0].metadata.name}'");
     cluster.kubectl("scale deployment right --replicas=0");

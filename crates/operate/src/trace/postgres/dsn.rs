@@ -145,6 +145,11 @@ impl Dsn {
         found
     }
 
+    /// The port, of the first server if there are several.
+    pub fn port(&self) -> u16 {
+        self.config.get_ports().first().copied().unwrap_or(PORT)
+    }
+
     /// Uses this password.
     pub fn set_password(&mut self, password: &str) {
         self.config.password(password);

@@ -23,11 +23,13 @@ const SERVER: &str = "select host(inet_server_addr()) as address, inet_server_po
     (select rolsuper from pg_roles where rolname = current_user) as super";
 const SETTINGS: &str = "select name, setting from pg_settings where name in \
     ('max_connections', 'superuser_reserved_connections', 'reserved_connections')";
+// Of other roles' processes little is told; those of the server's own have no database then.
 const BACKENDS: &str = "select pid, usename, datname, application_name, host(client_addr) as client, client_port, \
-    extract(epoch from backend_start)::bigint as since, state, \
-    greatest(0, extract(epoch from now() - state_change)::bigint) as still, backend_type, \
-    pid = pg_backend_pid() as own from pg_stat_activity \
-    where backend_type in ('client backend', 'walsender') or (backend_type is null and usename is not null) \
+    floor(extract(epoch from backend_start))::bigint as since, state, \
+    case when state_change is not null then greatest(0, extract(epoch from now() - state_change)::bigint) end as still, \
+    backend_type, pid = pg_backend_pid() as own from pg_stat_activity \
+    where backend_type in ('client backend', 'walsender') \
+    or (backend_type is null and usename is not null and datid is not null) \
     order by backend_start";
 const ROLES: &str = "select rolname as name, rolconnlimit as most, rolsuper as super from pg_roles where rolcanlogin";
 const DATABASES: &str = "select datname as name, datconnlimit as most, false as super from pg_database";
@@ -99,6 +101,15 @@ pub struct Limit {
     pub most: Option<u64>,
     /// Whether the role is a superuser.
     pub superuser: bool,
+}
+
+/// A connection that is to be ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Chosen {
+    /// Its process.
+    pub pid: i64,
+    /// When it began, in seconds since 1970.
+    pub since: i64,
 }
 
 /// Why a server can't be asked.
@@ -203,15 +214,22 @@ impl Session {
         Ok(told)
     }
 
-    /// Ends connections; those that it ended.
+    /// Ends connections; the processes that it ended. What has ended meanwhile, or with `idle_only` works again, is left
+    /// alone.
     ///
     /// # Errors
     /// When the server refuses, or does not answer in time.
-    pub async fn terminate(&self, pids: &[i64]) -> Result<Vec<i64>, PostgresError> {
-        let listed: Vec<String> = pids.iter().map(ToString::to_string).collect();
-        // Only numbers come in, so nothing has to be quoted.
+    pub async fn terminate(&self, chosen: &[Chosen], idle_only: bool) -> Result<Vec<i64>, PostgresError> {
+        if chosen.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Only numbers come in, so nothing has to be quoted. `case` keeps the order: looked at first, then ended.
+        let listed: Vec<String> = chosen.iter().map(|one| format!("({},{})", one.pid, one.since)).collect();
+        let idle = if idle_only { " and state like 'idle%'" } else { "" };
         let question = format!(
-            "select pid from unnest(array[{}]::int[]) as pid where pg_terminate_backend(pid)",
+            "select pid from pg_stat_activity where case when \
+             (pid, floor(extract(epoch from backend_start))::bigint) in ({}){idle} \
+             then pg_terminate_backend(pid) else false end",
             listed.join(",")
         );
         Ok(self.rows(&question).await?.iter().filter_map(|row| number(row, "pid")).collect())

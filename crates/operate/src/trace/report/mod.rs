@@ -157,7 +157,8 @@ pub fn holder(who: &Who) -> String {
     match who {
         Who::Pod { workload, pooler, .. } if *pooler => format!("{workload} (a pooler)"),
         Who::Pod { workload, .. } => workload.to_string(),
-        Who::Host { node, candidates } if candidates.len() == 1 => {
+        Who::Host { node, process: Some(process), .. } => format!("process {process} on node {node}, no pod"),
+        Who::Host { node, candidates, .. } if candidates.len() == 1 => {
             format!("pod {} or another process in the network of node {node}", candidates[0])
         }
         Who::Host { node, .. } => format!("a process in the network of node {node}"),

@@ -1,11 +1,12 @@
 //! What the cluster tells for a trace: pods, nodes, owners, autoscalers, and the nodes' tables of connections.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use operate::access::Access;
 use operate::trace::flows::{self, NodeFlows, Wanted};
+use operate::trace::sockets;
 use operate::trace::who::Cluster;
 use operate::trace::workloads::Workloads;
 use serde_json::Value;
@@ -20,8 +21,23 @@ pub(super) struct Known {
     pub(super) notes: Vec<String>,
 }
 
+/// Pods of earlier looks, which may be gone by now while their connections are still there.
+#[derive(Default)]
+pub(super) struct Memory(HashMap<String, Value>);
+
+impl Memory {
+    /// The pods that are there, and those that were.
+    fn with(&mut self, pods: Vec<Value>) -> Vec<Value> {
+        for pod in pods {
+            let uid = pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+            self.0.insert(uid, pod);
+        }
+        self.0.values().cloned().collect()
+    }
+}
+
 /// Asks the API. Without pods and nodes nothing can be named; all else is only missed.
-pub(super) async fn known(reached: &Reached) -> anyhow::Result<Known> {
+pub(super) async fn known(reached: &Reached, memory: &mut Memory) -> anyhow::Result<Known> {
     let (pods, nodes, sets, jobs, scalers) = tokio::join!(
         reached.list("/api/v1/pods", "Pod"),
         reached.nodes(None),
@@ -47,7 +63,7 @@ pub(super) async fn known(reached: &Reached) -> anyhow::Result<Known> {
         }
     };
     let objects: Vec<Value> = nodes.iter().map(|node| node.object.clone()).collect();
-    let cluster = Cluster::of(&pods?, &objects, Workloads::of(&owned, &scalers));
+    let cluster = Cluster::of(&memory.with(pods?), &objects, Workloads::of(&owned, &scalers));
     Ok(Known { cluster, nodes, notes })
 }
 
@@ -61,6 +77,22 @@ impl Known {
         });
         let read = self.read(reached, &wanted, &|node| has_any(node, &addresses)).await;
         self.cluster.add_flows(read, ends);
+        self.read_processes(reached).await;
+    }
+
+    /// For connections from the nodes' own networks: which process it is.
+    async fn read_processes(&mut self, reached: &Reached) {
+        for (name, ends) in self.cluster.host_ends() {
+            let Some(node) = self.nodes.iter().find(|node| node.name == name) else { continue };
+            let read = match reached.access(node).await {
+                Ok(way) => sockets::processes(way.as_ref(), &ends).await,
+                Err(error) => Err(format!("{error:#}")),
+            };
+            match read {
+                Ok(processes) => self.cluster.add_processes(&name, processes),
+                Err(why) => self.notes.push(format!("node {name}: its processes could not be looked at: {why}")),
+            }
+        }
     }
 
     /// Reads the tables of some nodes; what could not be read, or was read otherwise, becomes a note.

@@ -43,10 +43,13 @@ fn holder(who: &Who) -> [String; 8] {
                 String::new(),
             ];
         }
-        Who::Host { node, candidates } => {
+        Who::Host { node, candidates, process } => {
             cells[0] = "host".to_owned();
             cells[4].clone_from(node);
-            cells[7] = format!("one of: {}, or no pod", candidates.join(" "));
+            cells[7] = match process {
+                Some(process) => format!("process {process}, no pod"),
+                None => format!("one of: {}, or no pod", candidates.join(" ")),
+            };
         }
         Who::Local => cells[0] = "local".to_owned(),
         Who::Trace => cells[0] = "trace".to_owned(),

@@ -12,7 +12,7 @@ use operate::trace::report::holder;
 use operate::trace::who::Who;
 use serde::Serialize;
 
-use super::cluster::{self, Known};
+use super::cluster::{self, Known, Memory};
 use crate::cli::trace::{TracePod, TraceTcp};
 use crate::cli::{Format, Output};
 use crate::output;
@@ -29,25 +29,49 @@ struct Told<'a> {
 
 pub(super) async fn tcp(arguments: &TraceTcp) -> anyhow::Result<()> {
     let reached = reach::connect(&arguments.reach).await?;
-    let mut known = cluster::known(&reached).await?;
+    let mut known = cluster::known(&reached, &mut Memory::default()).await?;
     let (targets, port) = targets(&arguments.to).await?;
+    let links = of_server(&reached, &mut known, &targets, port).await?;
+    let links: Vec<Link> = links.into_iter().filter(|link| arguments.all || link.state == "ESTABLISHED").collect();
+    print(&links, &known.notes, arguments.output, &by_client(&links))
+}
+
+/// Who is connected to a server, by the nodes' tables alone.
+async fn of_server(
+    reached: &Reached,
+    known: &mut Known,
+    targets: &HashSet<IpAddr>,
+    port: u16,
+) -> anyhow::Result<Vec<Link>> {
     let ends = targets.clone();
     let wanted: Wanted = Arc::new(move |original, reply| {
         (original.destination_port == port && ends.contains(&original.destination))
             || (reply.source_port == port && ends.contains(&reply.source))
     });
-    let (links, read) = look(&reached, &mut known, None, wanted).await?;
-    let links: Vec<Link> = links.into_iter().filter(|link| arguments.all || link.state == "ESTABLISHED").collect();
-    if links.is_empty() && read == 0 {
+    let (links, read) = look(reached, known, None, wanted).await?;
+    if read == 0 {
         bail!("no node's table of connections could be read:\n  {}", known.notes.join("\n  "));
     }
-    print(&links, &known.notes, arguments.output, &by_client(&links))
+    Ok(links)
+}
+
+/// What can be told of a server that lets nobody in.
+pub(super) async fn from_outside(
+    reached: &Reached,
+    targets: &[IpAddr],
+    port: u16,
+    output: Output,
+) -> anyhow::Result<()> {
+    let mut known = cluster::known(reached, &mut Memory::default()).await?;
+    let links = of_server(reached, &mut known, &targets.iter().copied().collect(), port).await?;
+    let links: Vec<Link> = links.into_iter().filter(|link| link.state == "ESTABLISHED").collect();
+    print(&links, &known.notes, output, &by_client(&links))
 }
 
 pub(super) async fn pod(arguments: &TracePod) -> anyhow::Result<()> {
     let (namespace, name) = arguments.pod.split_once('/').unwrap_or(("default", &arguments.pod));
     let reached = reach::connect(&arguments.reach).await?;
-    let mut known = cluster::known(&reached).await?;
+    let mut known = cluster::known(&reached, &mut Memory::default()).await?;
     let place = known.cluster.place_of(namespace, name);
     let (addresses, node) = place.with_context(|| format!("there is no pod {namespace}/{name}"))?;
     let (own, node): (HashSet<IpAddr>, String) = (addresses.iter().copied().collect(), node.to_owned());

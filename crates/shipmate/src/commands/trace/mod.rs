@@ -2,6 +2,7 @@
 
 mod cluster;
 mod csv;
+mod kill;
 mod links;
 mod password;
 mod postgres;

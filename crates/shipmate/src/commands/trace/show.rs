@@ -23,13 +23,8 @@ pub(super) fn text(report: &Report) -> String {
     for limit in &capacity.limits {
         line(&mut text, &format!("  {} {}: {} of {}", limit.of, limit.name, limit.used, limit.most));
     }
-    holdings(&mut text, "HELD BY", &report.holders);
-    let in_pods: Vec<Holding> = report.pods.iter().filter(|holding| holding.pods > 0).take(PODS).cloned().collect();
-    holdings(&mut text, "POD", &in_pods);
-    let more = report.pods.iter().filter(|holding| holding.pods > 0).count() - in_pods.len();
-    if more > 0 {
-        line(&mut text, &format!("… and {more} more pods: `-o csv` lists all"));
-    }
+    holdings(&mut text, &report.holders);
+    pods(&mut text, &report.pods);
     unknown(&mut text, report);
     if let Some(projection) = &report.projection {
         let verdict = if projection.too_many { "too many" } else { "they fit" };
@@ -52,25 +47,36 @@ fn line(text: &mut String, words: &str) {
     let _ = writeln!(text, "{words}");
 }
 
-fn holdings(text: &mut String, title: &str, holdings: &[Holding]) {
-    if holdings.is_empty() {
-        return;
-    }
+fn holdings(text: &mut String, holdings: &[Holding]) {
     let row = |holding: &Holding| {
         let count = |count: usize| if count == 0 { "-".to_owned() } else { count.to_string() };
-        let states: Vec<String> = holding.states.iter().map(|(state, count)| format!("{count} {state}")).collect();
-        vec![
-            holding.holder.clone(),
-            count(holding.pods),
-            holding.connections.to_string(),
-            count(holding.most_per_pod),
-            holding.longest_idle.map_or_else(|| "-".to_owned(), human_duration),
-            states.join(", "),
-        ]
+        let [name, connections, idle, states] = cells(holding);
+        vec![name, connections, count(holding.pods), count(holding.most_per_pod), idle, states]
     };
     let rows: Vec<Vec<String>> = holdings.iter().map(row).collect();
-    text.push('\n');
-    text.push_str(&table(&[title, "PODS", "CONNECTIONS", "MOST OF ONE POD", "LONGEST IDLE", "STATES"], &rows));
+    if !rows.is_empty() {
+        text.push('\n');
+        text.push_str(&table(&["HELD BY", "CONNECTIONS", "PODS", "MOST OF ONE POD", "LONGEST IDLE", "STATES"], &rows));
+    }
+}
+
+fn pods(text: &mut String, holdings: &[Holding]) {
+    let in_pods: Vec<&Holding> = holdings.iter().filter(|holding| holding.pods > 0).collect();
+    let rows: Vec<Vec<String>> = in_pods.iter().take(PODS).map(|holding| cells(holding).to_vec()).collect();
+    if !rows.is_empty() {
+        text.push('\n');
+        text.push_str(&table(&["POD", "CONNECTIONS", "LONGEST IDLE", "STATES"], &rows));
+    }
+    if in_pods.len() > PODS {
+        line(text, &format!("… and {} more pods: `-o csv` lists all", in_pods.len() - PODS));
+    }
+}
+
+/// Name, connections, longest idle time, states.
+fn cells(holding: &Holding) -> [String; 4] {
+    let states: Vec<String> = holding.states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let idle = holding.longest_idle.map_or_else(|| "-".to_owned(), human_duration);
+    [holding.holder.clone(), holding.connections.to_string(), idle, states.join(", ")]
 }
 
 /// Why some have no name.
