@@ -33,7 +33,9 @@ fn weighed(mut found: Vec<Finding>) -> Vec<Finding> {
     });
     let mut kept: Vec<Finding> = Vec::new();
     for finding in found {
-        if kept.iter().any(|better| better.key == finding.key && better.place == finding.place) {
+        if let Some(better) = kept.iter_mut().find(|better| better.key == finding.key && better.place == finding.place)
+        {
+            better.explains.extend(finding.explains);
             continue;
         }
         match kept.iter_mut().find(|better| same_trouble(better, &finding)) {

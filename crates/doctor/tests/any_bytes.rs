@@ -117,7 +117,7 @@ fn go(evidence: Evidence, width: usize) {
     let began = Instant::now();
     let evidence = redact::evidence(evidence);
     let report = examine(&evidence);
-    let look = Look { colours: width % 2 == 0, width };
+    let look = Look { colours: width.is_multiple_of(2), width };
     let text = render::text(&evidence, &report, look);
     let shown = text.replace("\u{1b}[", "");
     assert!(!shown.contains(['\u{1b}', '\u{0}', '\u{200b}', '\t', '\r']), "{shown:?}");

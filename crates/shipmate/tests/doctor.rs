@@ -152,3 +152,38 @@ fn codes_are_explained() {
     let unknown = shipmate(home.path(), &["explain", "SM9999"], "");
     assert!(unknown.code == 1 && unknown.err.contains("`shipmate explain` lists all"), "{}", unknown.err);
 }
+
+/// A manifest of 2018.
+const OLD: &str = "# by hand\napiVersion: extensions/v1beta1\nkind: Deployment\nmetadata:\n  name: vote\nspec:\n  template:\n    metadata:\n      labels: {app: vote}\n    spec:\n      containers:\n      - name: vote\n        image: cr.example.net/demo/vote:1\n";
+
+#[test]
+fn a_file_is_mended_after_showing_it_and_put_back() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("deploy")).unwrap();
+    std::fs::write(home.path().join("deploy/values.yaml"), "image: a/b:1\n").unwrap();
+    let file = home.path().join("deploy/vote.yaml");
+    std::fs::write(&file, OLD).unwrap();
+    let text = || std::fs::read_to_string(&file).unwrap();
+    let dry = shipmate(home.path(), &["doctor", "manifests", "deploy/vote.yaml", "--fix", "--dry-run"], "");
+    assert!(dry.code == 1 && dry.err.contains("+ apiVersion: apps/v1") && text() == OLD, "{}", dry.err);
+    let unasked = shipmate(home.path(), &["doctor", "manifests", "deploy/vote.yaml", "--fix"], "");
+    assert!(unasked.code == 2 && unasked.err.contains("there is nobody to ask") && text() == OLD, "{}", unasked.err);
+    let mended = shipmate(home.path(), &["doctor", "manifests", "deploy", "--fix", "--yes"], "");
+    assert_eq!(mended.code, 0, "{}{}", mended.out, mended.err);
+    assert!(mended.err.contains("mended 1 of 1") && mended.out.starts_with("nothing is wrong"), "{}", mended.err);
+    assert!(text().starts_with("# by hand\napiVersion: apps/v1\nkind: Deployment\n"), "{}", text());
+    let receipts = home.path().join("state/shipmate/receipts");
+    let id = std::fs::read_dir(&receipts).unwrap().next().unwrap().unwrap().file_name().into_string().unwrap();
+    assert!(mended.err.contains(&format!("shipmate doctor undo {id}")), "{}", mended.err);
+    let undone = shipmate(home.path(), &["doctor", "undo", &id, "--yes"], "");
+    assert!(undone.code == 0 && text() == OLD, "{}", undone.err);
+
+    let again = shipmate(home.path(), &["doctor", "manifests", "deploy/vote.yaml", "--fix", "-y"], "");
+    assert_eq!(again.code, 0, "{}", again.err);
+    std::fs::write(&file, format!("{}# mine\n", text())).unwrap();
+    let ids = std::fs::read_dir(&receipts).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let newest = ids.max().unwrap();
+    let refused = shipmate(home.path(), &["doctor", "undo", &newest, "--yes"], "");
+    assert!(refused.code == 2 && refused.err.contains("was changed in the meantime"), "{}", refused.err);
+    assert!(text().ends_with("# mine\n"));
+}

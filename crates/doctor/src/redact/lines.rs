@@ -5,19 +5,19 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{Cuts, is_secret_name};
+use super::{Cuts, RIGHT, is_secret_name};
 use crate::evidence::ItemKind;
 
-static KIND_SECRET: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"(?m)["']?\bkind["']?\s*:\s*["']?Secret["']?\s*(?:$|[,}#])"#).ok());
+static KIND_SECRET: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"(?m)["']?\bkind["']?\s*:\s*["']?Secret["']?\s*(?:$|[,}#])"#).expect(RIGHT));
 
 pub(super) fn find(kind: ItemKind, text: &str, cuts: &mut Cuts) {
     match kind {
         ItemKind::ContainerdConfig | ItemKind::HostsToml => headers(text, cuts),
         _ => {
-            if KIND_SECRET.as_ref().is_some_and(|pattern| pattern.is_match(text)) {
+            if KIND_SECRET.is_match(text) {
                 for document in documents(text) {
-                    if KIND_SECRET.as_ref().is_some_and(|pattern| pattern.is_match(&text[document.clone()])) {
+                    if KIND_SECRET.is_match(&text[document.clone()]) {
                         secret(text, document, cuts);
                     }
                 }
@@ -59,9 +59,9 @@ fn indent(line: &str) -> usize {
 
 /// Everything below `data:` and `stringData:` of a document with a Secret.
 fn secret(text: &str, document: Range<usize>, cuts: &mut Cuts) {
-    static INLINE: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r#"\b(?:stringData|data)["']?\s*:\s*\{(?<secret>[^}\n]+)"#).ok());
-    for found in INLINE.as_ref().into_iter().flat_map(|pattern| pattern.captures_iter(&text[document.clone()])) {
+    static INLINE: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"\b(?:stringData|data)["']?\s*:\s*\{(?<secret>[^}\n]+)"#).expect(RIGHT));
+    for found in INLINE.captures_iter(&text[document.clone()]) {
         if let Some(secret) = found.name("secret") {
             cuts.take(text, document.start + secret.start()..document.start + secret.end());
         }
@@ -152,10 +152,10 @@ fn other_line(text: &str, start: usize) -> &str {
 
 /// `{name: X, value: y}` in one line.
 fn inline_variables(text: &str, cuts: &mut Cuts) {
-    static PAIR: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r#"\{\s*name:\s*["']?(?<name>[\w.-]+)["']?\s*,\s*value:\s*["']?(?<value>[^"'},]+)"#).ok()
+    static PAIR: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r#"\{\s*name:\s*["']?(?<name>[\w.-]+)["']?\s*,\s*value:\s*["']?(?<value>[^"'},]+)"#).expect(RIGHT)
     });
-    for found in PAIR.as_ref().into_iter().flat_map(|pattern| pattern.captures_iter(text)) {
+    for found in PAIR.captures_iter(text) {
         if let (Some(name), Some(value)) = (found.name("name"), found.name("value"))
             && is_secret_name(name.as_str())
         {
@@ -166,8 +166,8 @@ fn inline_variables(text: &str, cuts: &mut Cuts) {
 
 /// Values of a `header` table of TOML: they may be credentials of any form.
 fn headers(text: &str, cuts: &mut Cuts) {
-    static STRINGS: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r#""(?<a>(?:[^"\\]|\\.)*)"|'(?<b>[^']*)'"#).ok());
+    static STRINGS: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#""(?<a>(?:[^"\\]|\\.)*)"|'(?<b>[^']*)'"#).expect(RIGHT));
     let mut inside = false;
     for (start, line) in lines(text, 0..text.len()) {
         let words = line.trim();
@@ -180,7 +180,7 @@ fn headers(text: &str, cuts: &mut Cuts) {
             continue;
         }
         let from = line.find('=').map_or(0, |at| at + 1);
-        for found in STRINGS.as_ref().into_iter().flat_map(|pattern| pattern.captures_iter(&line[from..])) {
+        for found in STRINGS.captures_iter(&line[from..]) {
             if let Some(secret) = found.name("a").or_else(|| found.name("b")) {
                 cuts.take(text, start + from + secret.start()..start + from + secret.end());
             }

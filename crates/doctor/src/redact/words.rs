@@ -4,49 +4,59 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
-use super::Cuts;
+use super::{Cuts, RIGHT};
 use crate::evidence::ItemKind;
 
-/// Patterns whose group `secret` is taken.
-static ANYWHERE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+/// Patterns whose group `secret` is taken, each with words without which it can't match: most texts are large and have none.
+static ANYWHERE: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
     let patterns = [
-        r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?<secret>[^-]+)",
+        ("PRIVATE KEY", r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?<secret>[^-]+)"),
         // Credentials in a URL.
-        r#"[a-z][a-z0-9+.-]*://[^/\s:@"']*:(?<secret>[^/\s@"']+)@"#,
+        ("://", r#"[a-z][a-z0-9+.-]*://[^/\s:@"']*:(?<secret>[^/\s@"']+)@"#),
         // A signed token: without its signature it opens nothing.
-        r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.(?<secret>[A-Za-z0-9_-]{8,})",
+        ("eyJ", r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.(?<secret>[A-Za-z0-9_-]{8,})"),
         // A header, with its scheme or in quotes; in prose, authorization is just a word.
-        r#"(?i)authorization\\*["']?\s*[:=]\s*\[?\s*\\*["']?\s*(?:basic|bearer|token|negotiate)\s+(?<secret>[^\s"'\\,\]]+)"#,
-        r#"(?i)authorization\\*["']?\s*[:=]\s*\[?\s*\\*["'](?:(?:basic|bearer|token|negotiate)\s+)?(?<secret>[^\s"'\\,\]]+)"#,
-        r"(?i)\bbearer\s+(?<secret>[A-Za-z0-9._~+/-]{16,}=*)",
-        r#"(?i)(?:password|passwd|passphrase|secret[_-]?access[_-]?key|secret[_-]?key|client[_-]?secret|api[_-]?key|access[_-]?key|identity[_-]?token|id[_-]token|refresh[_-]token|access[_-]token|session[_-]token|auth[_-]token|client-key-data|private[_-]?key|certificate-key)\\*["']?\s*[:=]\s*\\*(?:"(?<secret>(?:[^"\\\n]|\\[^"])+)|'(?<secret2>[^'\n]+)|(?<secret3>[^\s"'\\,;}\]]+))"#,
-        r"(?i)--(?:[a-z-]*password|[a-z-]*token|certificate-key|[a-z-]*secret)[= ]+(?<secret>[^\s-][^\s]*)",
-        r"\b(?:AKIA|ASIA)(?<secret>[A-Z0-9]{16})\b",
-        r"\b(?:ghp|gho|ghs|glpat|xox[abp])[_-](?<secret>[A-Za-z0-9_-]{16,})",
+        (
+            "",
+            r#"(?i)authorization\\*["']?\s*[:=]\s*\[?\s*\\*["']?\s*(?:basic|bearer|token|negotiate)\s+(?<secret>[^\s"'\\,\]]+)"#,
+        ),
+        (
+            "",
+            r#"(?i)authorization\\*["']?\s*[:=]\s*\[?\s*\\*["'](?:(?:basic|bearer|token|negotiate)\s+)?(?<secret>[^\s"'\\,\]]+)"#,
+        ),
+        ("", r"(?i)\bbearer\s+(?<secret>[A-Za-z0-9._~+/-]{16,}=*)"),
+        (
+            "",
+            r#"(?i)(?:password|passwd|passphrase|secret[_-]?access[_-]?key|secret[_-]?key|client[_-]?secret|api[_-]?key|access[_-]?key|identity[_-]?token|id[_-]token|refresh[_-]token|access[_-]token|session[_-]token|auth[_-]token|client-key-data|private[_-]?key|certificate-key)\\*["']?\s*[:=]\s*\\*(?:"(?<secret>(?:[^"\\\n]|\\[^"])+)|'(?<secret2>[^'\n]+)|(?<secret3>[^\s"'\\,;}\]]+))"#,
+        ),
+        ("", r"(?i)--(?:[a-z-]*password|[a-z-]*token|certificate-key|[a-z-]*secret)[= ]+(?<secret>[^\s-][^\s]*)"),
+        ("IA", r"\b(?:AKIA|ASIA)(?<secret>[A-Z0-9]{16})\b"),
+        ("", r"\b(?:ghp|gho|ghs|glpat|xox[abp])[_-](?<secret>[A-Za-z0-9_-]{16,})"),
     ];
-    patterns.iter().filter_map(|pattern| RegexBuilder::new(pattern).build().ok()).collect()
+    patterns.into_iter().map(|(word, pattern)| (word, Regex::new(pattern).expect(RIGHT))).collect()
 });
 
 /// Words that name a secret in a file of settings, and something else in prose.
-static IN_SETTINGS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+static IN_SETTINGS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r#"(?im)(?:^|[\s{,.\["'-])(?:token|auth|identitytoken|tls\.key)["']?\s*[:=]\s*(?:"(?<secret>[^"\n]+)|'(?<secret2>[^'\n]+)|(?<secret3>[^\s"',;}\]{\[|>&*!#][^\s"',;}\]]*))"#,
-    )
-    .ok()
+    ).expect(RIGHT)
 });
 
 /// A bootstrap token: its second half is secret.
-static BOOTSTRAP: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\b[a-z0-9]{6}\.(?<secret>[a-z0-9]{16})\b").ok());
+static BOOTSTRAP: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\b[a-z0-9]{6}\.(?<secret>[a-z0-9]{16})\b").expect(RIGHT));
 
 /// What begins a PEM text in base64.
 const PEM: &str = "LS0tLS1CRUdJTi";
 
 pub(super) fn find(kind: ItemKind, text: &str, cuts: &mut Cuts) {
-    for pattern in ANYWHERE.iter() {
-        take(pattern, text, cuts);
+    for (word, pattern) in ANYWHERE.iter() {
+        if text.contains(word) {
+            take(pattern, text, cuts);
+        }
     }
     let settings = matches!(
         kind,
@@ -56,13 +66,11 @@ pub(super) fn find(kind: ItemKind, text: &str, cuts: &mut Cuts) {
             | ItemKind::HostsToml
             | ItemKind::Objects
     );
-    if settings && let Some(pattern) = IN_SETTINGS.as_ref() {
-        take(pattern, text, cuts);
+    if settings {
+        take(&IN_SETTINGS, text, cuts);
     }
-    if (text.contains("token") || text.contains("join"))
-        && let Some(pattern) = BOOTSTRAP.as_ref()
-    {
-        for found in pattern.captures_iter(text) {
+    if text.contains("token") || text.contains("join") {
+        for found in BOOTSTRAP.captures_iter(text) {
             let Some(secret) = found.name("secret") else { continue };
             // Host names look alike: they go on with a dot, or have no digit.
             let goes_on = text[secret.end()..].starts_with(['.', '/', ':']);

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::place;
+use super::proof::proofs;
 use crate::evidence::Evidence;
 use crate::examine::Report;
 use crate::finding::{Finding, Fix, Place};
@@ -30,11 +31,8 @@ fn finding(evidence: &Evidence, finding: &Finding) -> Value {
         let rule = rules::find(key);
         json!({"key": key, "code": rule.map(|rule| rule.code), "title": rule.map(|rule| rule.title)})
     });
-    let quotes = finding.quotes.iter().filter_map(|quote| {
-        let item = evidence.items().get(quote.item)?;
-        let text = item.text.lines().nth((quote.line as usize).checked_sub(1)?)?;
-        Some(json!({"origin": item.origin.0, "line": quote.line, "text": text}))
-    });
+    let proofs = proofs(evidence, finding);
+    let quotes = proofs.iter().map(|proof| json!({"origin": proof.origin, "line": proof.line, "text": proof.text}));
     json!({
         "code": finding.code,
         "key": finding.key,

@@ -4,6 +4,7 @@ mod diff;
 mod json;
 mod line;
 mod paint;
+mod proof;
 mod sarif;
 mod text;
 

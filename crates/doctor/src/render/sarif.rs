@@ -6,6 +6,7 @@ use std::ops::Range;
 use serde_json::{Value, json};
 
 use super::place;
+use super::proof::proofs;
 use crate::evidence::{Evidence, Item};
 use crate::examine::Report;
 use crate::finding::{Edit, Finding, Fix, Place, Severity};
@@ -68,16 +69,14 @@ fn result(evidence: &Evidence, finding: &Finding, codes: &[&str]) -> Value {
     for need in &finding.needs {
         text.push_str(&format!("\nwould decide: {need}"));
     }
-    let related = finding.quotes.iter().enumerate().filter_map(|(number, quote)| {
-        let item = evidence.items().get(quote.item)?;
-        let line = item.text.lines().nth((quote.line as usize).checked_sub(1)?)?;
+    let proofs = proofs(evidence, finding);
+    let related = proofs.iter().enumerate().filter_map(|(number, proof)| {
+        let item = evidence.items().get(proof.item)?;
+        let region = json!({"startLine": proof.line.unwrap_or(1), "snippet": {"text": proof.text}});
         Some(json!({
             "id": number,
-            "physicalLocation": {
-                "artifactLocation": {"uri": uri(item)},
-                "region": {"startLine": quote.line, "snippet": {"text": line}},
-            },
-            "message": {"text": format!("evidence: {}", item.origin.0)},
+            "physicalLocation": {"artifactLocation": {"uri": uri(item)}, "region": region},
+            "message": {"text": format!("evidence: {}", proof.origin)},
         }))
     });
     let mut value = json!({

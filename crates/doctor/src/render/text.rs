@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::diff::{Edit, hunks};
 use super::line::{self, around, columns, marked, plain, wrapped};
 use super::paint::{Ink, Paint};
+use super::proof::proofs;
 use super::{Look, counted, place};
 use crate::evidence::{Evidence, ItemKind};
 use crate::examine::Report;
@@ -141,13 +142,7 @@ impl Page<'_> {
             Certainty::Open => "possible cause",
         };
         self.labelled(out, gutter, cause, &found.cause);
-        for quote in found.quotes.iter().take(QUOTES) {
-            self.quote(out, gutter, quote.item, quote.line);
-        }
-        if found.quotes.len() > QUOTES {
-            let more = counted(found.quotes.len() - QUOTES, "more line");
-            self.labelled(out, gutter, "evidence", &format!("{more} of the same kind; `-o json` has all"));
-        }
+        self.quotes(out, found, gutter);
         for note in &found.notes {
             self.labelled(out, gutter, "note", note);
         }
@@ -192,16 +187,33 @@ impl Page<'_> {
         }
     }
 
-    /// A line that proves it, with its origin.
-    fn quote(&self, out: &mut String, gutter: usize, item: usize, number: u32) {
-        let Some(item) = self.evidence.items().get(item) else { return };
-        let line = item.text.lines().nth((number as usize).saturating_sub(1)).unwrap_or_default().trim();
-        self.labelled(out, gutter, "evidence", &format!("{}:{number}", item.origin.0));
+    /// Lines that prove it, each with its origin; of lines that say the same, the first.
+    fn quotes(&self, out: &mut String, found: &Finding, gutter: usize) {
         let indent = gutter + 5;
         let room = self.width.saturating_sub(indent + 2).max(line::NARROWEST);
-        let shown = around(line, &telling(line), room * QUOTE_LINES - 2 * QUOTE_LINES);
-        for part in wrapped(&shown, room) {
-            out.push_str(&format!("{}{} {part}\n", " ".repeat(indent), self.paint.ink(Ink::Frame, ">")));
+        let mut shown: Vec<String> = Vec::new();
+        let mut more = 0;
+        for proof in proofs(self.evidence, found) {
+            let line = proof.text.as_str();
+            // Columns of a table are far apart; that takes room and tells nothing here.
+            let blanks_only = line.split_whitespace().collect::<Vec<_>>().join(" ");
+            let line = if columns(line) > room { blanks_only.as_str() } else { line };
+            let words = around(line, &telling(line), room * QUOTE_LINES - 2 * QUOTE_LINES);
+            let same = said(line);
+            if shown.contains(&same) || shown.len() >= QUOTES {
+                more += 1;
+                continue;
+            }
+            shown.push(same);
+            let line_number = proof.line.map(|line| format!(":{line}")).unwrap_or_default();
+            self.labelled(out, gutter, "evidence", &format!("{}{line_number}", proof.origin));
+            for part in wrapped(&words, room) {
+                out.push_str(&format!("{}{} {part}\n", " ".repeat(indent), self.paint.ink(Ink::Frame, ">")));
+            }
+        }
+        if more > 0 {
+            let more = counted(more, "more line");
+            self.labelled(out, gutter, "evidence", &format!("{more} of the kind; `-o json` has them all"));
         }
     }
 
@@ -249,9 +261,10 @@ impl Page<'_> {
     /// Lines that go and come.
     fn changes(&self, text: &str, edits: &[Edit<'_>], indent: &str) -> String {
         let mut out = String::new();
-        for hunk in hunks(text, edits) {
-            let last = hunk.line + hunk.old.len().max(hunk.new.len());
-            let digits = last.to_string().len();
+        let hunks = hunks(text, edits);
+        let last = hunks.iter().map(|hunk| hunk.line + hunk.old.len().max(hunk.new.len()).saturating_sub(1)).max();
+        let digits = last.unwrap_or(1).to_string().len();
+        for hunk in hunks {
             let room = self.width.saturating_sub(indent.len() + digits + 3);
             let sides = [(&hunk.old, &hunk.new, '-', Ink::Removed), (&hunk.new, &hunk.old, '+', Ink::Added)];
             for (lines, others, sign, ink) in sides {
@@ -337,6 +350,14 @@ fn telling(line: &str) -> Range<usize> {
     let last =
         WORDS.iter().filter_map(|word| lower.rfind(word).map(|at| at..at + word.len())).max_by_key(|at| at.start);
     last.unwrap_or(0..0)
+}
+
+/// What a line says, without what differs each time it is said: times, counters, quoting.
+fn said(line: &str) -> String {
+    let words: String = line.chars().filter(|character| character.is_alphabetic()).collect();
+    // The beginning of a journal's line tells who and when, the rest what.
+    let length = words.chars().count();
+    words.chars().skip(length.saturating_sub(160)).collect()
 }
 
 /// The bytes of a line between what it has in common with another at both ends.

@@ -48,13 +48,15 @@ pub async fn restart(
     receipt: &mut Receipt,
 ) -> Result<(), ChangeError> {
     let access = ground.access(node).ok_or_else(|| ChangeError::NoWay(node.unwrap_or_default().to_owned()))?;
+    // Written down first: a unit that does not come up again needs its old files and another start.
+    receipt.restarted.push(Restarted { node: node.map(str::to_owned), unit: unit.to_owned() });
+    store.write(receipt)?;
     let ran = access.restart(unit).await?;
     if !ran.succeeded() {
         let why = ran.text().trim().lines().last().unwrap_or("no reason was given").to_owned();
         return Err(ChangeError::File { what: "restart", file: file::shown(node, unit), why });
     }
-    receipt.restarted.push(Restarted { node: node.map(str::to_owned), unit: unit.to_owned() });
-    store.write(receipt)
+    Ok(())
 }
 
 /// Writes down what is going to be done.

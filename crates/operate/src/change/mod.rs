@@ -79,3 +79,6 @@ pub enum ChangeError {
         why: String,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -284,7 +284,9 @@ impl Cleaner<'_> {
             name.starts_with("kubernetes.io/") || matches!(name, "foregroundDeletion" | "orphan")
         };
         let metadata = self.object.get_mut("metadata");
-        metadata.is_some_and(|metadata| take_items(metadata, "finalizers", own));
+        if let Some(metadata) = metadata {
+            take_items(metadata, "finalizers", own);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cri::import::ImageName;
 
 use super::files::{Files, Found};
-use super::{PullPath, resolve};
+use super::{Note, PullPath, resolve};
 use crate::access::{Access, AccessError};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -18,6 +18,10 @@ const MAINS: [&str; 2] = ["/etc/containerd/config.toml", "/var/lib/rancher/k3s/a
 /// Tells what is at a path: a letter, then its content.
 const LOOK: &str = "if [ -d \"$1\" ]; then echo d; ls -A -- \"$1\"; elif [ -e \"$1\" ]; then echo f; cat -- \"$1\"; \
     else echo m; fi";
+
+/// Tells the proxies in the environment of the containerd that has this configuration or none named.
+const PROXIES: &str = "for p in $(pidof containerd); do tr '\\0' '\\n' < /proc/$p/environ | \
+    grep -iE '^(https?|all)_proxy=.'; done | sort -u";
 
 /// A way, and the files that it was found in.
 pub struct Gathered {
@@ -49,6 +53,8 @@ pub async fn gather(access: &dyn Access, image: &ImageName, version: &str) -> Re
         let path = resolve(image, &mut files, main, version);
         let wanted = files.take_wanted();
         if wanted.is_empty() {
+            let mut path = path;
+            path.notes.extend(proxies(access).await);
             return Ok(Gathered { path, main: main.to_owned(), files });
         }
         for path in wanted {
@@ -58,6 +64,23 @@ pub async fn gather(access: &dyn Access, image: &ImageName, version: &str) -> Re
     }
     let path = resolve(image, &mut files, main, version);
     Ok(Gathered { path, main: main.to_owned(), files })
+}
+
+/// Proxies that containerd would use, and that are not used here.
+async fn proxies(access: &dyn Access) -> Option<Note> {
+    let ran = access.run("sh", &["-c", PROXIES], None, LIMIT).await.ok()?;
+    let text = String::from_utf8_lossy(&ran.stdout);
+    let names: Vec<String> = text.lines().filter_map(without_password).collect();
+    let words = format!("containerd asks through a proxy ({}); here it is tried without", names.join(", "));
+    (!names.is_empty()).then_some(Note { words, place: None, bypassed: false })
+}
+
+/// `HTTPS_PROXY=http://proxy:3128`, without the user and password that may be in it.
+fn without_password(line: &str) -> Option<String> {
+    let (name, url) = line.split_once('=')?;
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    Some(format!("{name}={scheme}://{host}"))
 }
 
 async fn look(access: &dyn Access, path: &str) -> Result<Found, AccessError> {
@@ -75,4 +98,16 @@ async fn look(access: &dyn Access, path: &str) -> Result<Found, AccessError> {
         Some(("f", text)) => Found::File(text.to_owned()),
         _ => Found::Missing,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxys_password_is_not_told() {
+        let told = |line: &str| without_password(line).unwrap();
+        assert_eq!(told("HTTPS_PROXY=http://bob:s3cret@proxy:3128"), "HTTPS_PROXY=http://proxy:3128");
+        assert_eq!(told("https_proxy=proxy:3128"), "https_proxy=http://proxy:3128");
+    }
 }

@@ -15,6 +15,8 @@ pub mod keyring;
 mod mirrors;
 mod probe;
 mod render;
+#[cfg(test)]
+mod tests;
 
 use cri::import::{ImageName, Version};
 use doctor::text::Position;

@@ -8,6 +8,7 @@
 
 mod auth;
 mod http;
+mod proxy;
 mod tls;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::access::Access;
 
 pub use auth::{Challenge, Credentials, fetch_token};
 pub use http::{Answer, Failure, Step, Url, ask};
+pub use proxy::HereByProxy;
 pub use tls::{Certificate, Handshake, Trust};
 
 /// Media types of manifests and indexes, as a registry is asked for them.

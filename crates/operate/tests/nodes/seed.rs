@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use cri::import::{ImageBuilder, ImageName, ImageSource, Platform};
 use operate::access::{Access, Local, Ssh};
 use operate::seed::{
-    Done, NodeSeed, NodeState, Outcome, Presence, Receipts, Removal, Stage, StockError, Target, presence, stage,
-    unstage,
+    Done, NodeSeed, NodeState, Outcome, Presence, Receipts, Removal, Stage, StageEvent, StockError, Target, presence,
+    stage, unstage,
 };
 use tempfile::TempDir;
 
@@ -154,4 +154,40 @@ async fn what_was_there_stays_and_what_somebody_moved_since_is_left() {
     let Removal::Done { left, .. } = mine.unstage(&target).await else { panic!("it is in use") };
     assert!(left.iter().any(|(name, why)| name == NAME && why.contains("somebody else")), "{left:?}");
     assert!(containerd.runtime.image_status(NAME).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_off_in_the_middle_and_done_again() {
+    let containerd = Containerd::start("").await;
+    let before = containerd.names().await;
+    let (bench, target) = (Bench::new(), target(Local::new("here"), &containerd));
+    let source = image(NAME, 24 << 20);
+    let (some, halfway) = tokio::sync::mpsc::unbounded_channel();
+    let mut halfway = halfway;
+    let cut = async {
+        let held = Mutex::new(Receipts::at(bench.home.path()).take("cluster", NAME, "now", || ()).unwrap());
+        let sources = BTreeMap::from([(Platform::here(), Ok(source.clone()))]);
+        let what = Stage {
+            name: &bench.name,
+            sources: &sources,
+            held: &held,
+            now: &|| "now".to_owned(),
+            watch: Arc::new(move |_, event| {
+                if matches!(event, StageEvent::Came(_)) {
+                    some.send(()).unwrap();
+                }
+            }),
+        };
+        stage(std::slice::from_ref(&target), &what).await
+    };
+    tokio::select! {
+        outcomes = cut => panic!("it was too quick to be cut off: {outcomes:?}"),
+        _ = async { for _ in 0..4 { halfway.recv().await; } } => {}
+    }
+    assert_eq!(bench.seed("here").1.state, NodeState::Begun);
+    let names = containerd.names().await;
+    assert_eq!(names, before, "no name appears before everything is there");
+    assert!(!bench.stage_one(&target, &source).await.unwrap().was_there);
+    assert!(matches!(bench.unstage(&target).await, Removal::Done { .. }));
+    assert_eq!(containerd.names().await, before);
 }

@@ -114,7 +114,6 @@ fn a_manifest_of_2018() {
         place: "shop.yaml",
         doctor: "doctor manifests FILE",
         fix: true,
-        ..BY_HAND
     });
 }
 

@@ -14,7 +14,7 @@ use cri::import::Digest;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Cluster, IMAGE, PATIENCE, Running, eventually, has, pod, until, with};
+use crate::support::{Cluster, IMAGE, PATIENCE, Running, eventually, has, lacks, pod, until, with};
 
 const PORT: u16 = 5000;
 
@@ -80,6 +80,34 @@ fn staged_and_taken_out(cluster: &Cluster, image: &str) {
     has(&cluster.shipmate(&format!("image unseed {image}")).fails(1), "was not seeded into this cluster");
 }
 
+/// A password by standard input or by a pull secret: neither is in arguments, receipts or output.
+fn passwords(cluster: &Cluster, registry: &Registry, image: &str) {
+    let secret = "s3cret-of-the-story";
+    cluster.kubectl(&format!(
+        "create secret docker-registry pull --docker-server={} --docker-username=alice --docker-password={secret}",
+        registry.host
+    ));
+    cluster.kubectl(
+        "create secret docker-registry other --docker-server=elsewhere.example --docker-username=a --docker-password=b",
+    );
+    let by_secret = cluster.shipmate(&format!("image seed {image} --plain-http --pull-secret default/pull"));
+    assert_eq!(by_secret.code, 0, "{by_secret}");
+    let wrong = cluster.shipmate(&format!("image seed {image} --plain-http --pull-secret default/other"));
+    has(&wrong.clone().fails(1), "is for elsewhere.example, not for");
+    let mut typed = cluster.spawn(&format!("image seed {image} --plain-http -u alice --password-stdin"));
+    typed.send(format!("{secret}\n").as_bytes());
+    let typed = typed.finish();
+    assert_eq!(typed.code, 0, "{typed}");
+    for answer in [&by_secret, &wrong, &typed] {
+        lacks(&format!("{}{}", answer.out, answer.err), secret);
+    }
+    let seeds = cluster.home().join(format!("clusters/{}/seeds", cluster.name));
+    for entry in fs::read_dir(seeds).unwrap() {
+        lacks(&fs::read_to_string(entry.unwrap().path()).unwrap(), secret);
+    }
+    has(&cluster.shipmate(&format!("image seed {image} -u alice")).fails(2), "--password-stdin");
+}
+
 /// Without the blank the second worker pulls by itself.
 fn mended(cluster: &Cluster, registry: &Registry, image: &str) {
     let file = config(cluster, "node-2");
@@ -89,6 +117,7 @@ fn mended(cluster: &Cluster, registry: &Registry, image: &str) {
     cluster.apply(on("right", "node-2", image));
     cluster.ready("pod/right");
     has(&cluster.shipmate(&format!("doctor image {image}")).ok(), &format!("node-2 pulls {image}"));
+    passwords(cluster, registry, image);
     // A tag that has moved since is told.
     cluster.shipmate(&format!("image seed {image} --plain-http")).ok();
     registry.push("shipmate.local/web:1.0", "myapp/app_uat:latest");

@@ -4,7 +4,6 @@ use std::sync::LazyLock;
 
 use api::field::FieldError;
 use api::{Catalogue, FieldErrors, names};
-use serde_json::{Value, json};
 
 use super::structure::{Problem, problems};
 use crate::read::manifest::{Document, Node};
@@ -28,22 +27,11 @@ pub(super) fn errors(document: &Document) -> Vec<FieldError> {
     }
     kind.prepare(&mut value, None);
     kind.fill_defaults(&mut value);
-    with_claims(&mut value);
     let mut errors = FieldErrors::default();
     match kind.validate(&value, None, &mut errors) {
         Ok(()) => errors.0,
         Err(_) => Vec::new(),
     }
-}
-
-/// A StatefulSet's pods have a volume for each of its claim templates.
-fn with_claims(value: &mut Value) {
-    let templates = value["spec"]["volumeClaimTemplates"].as_array().cloned().unwrap_or_default();
-    let volumes = templates.iter().map(|one| json!({"name": one["metadata"]["name"], "emptyDir": {}}));
-    let Some(spec) = value.pointer_mut("/spec/template/spec").filter(|_| !templates.is_empty()) else { return };
-    let known = spec["volumes"].as_array().cloned().unwrap_or_default();
-    let new = volumes.filter(|new| !known.iter().any(|one| one["name"] == new["name"]));
-    spec["volumes"] = known.iter().cloned().chain(new).collect();
 }
 
 /// Key and value of an error's field, or of the nearest one around it that is in the file.

@@ -2,6 +2,7 @@
 
 use api::{FieldErrors, Path};
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaimVolumeSource, PodTemplateSpec, Volume};
 use serde_json::{Value, json};
 
 use crate::apps::selector;
@@ -43,6 +44,20 @@ pub fn prepare(set: &mut Value, old: Option<&Value>) {
     }
 }
 
+/// The template as its pods get it: with a volume for each claim template, in place of one of the same name.
+fn with_claims(spec: &StatefulSetSpec) -> PodTemplateSpec {
+    let mut template = spec.template.clone();
+    if let Some(pod) = &mut template.spec {
+        let volumes = pod.volumes.get_or_insert_default();
+        for name in spec.volume_claim_templates.iter().flatten().filter_map(|claim| claim.metadata.name.clone()) {
+            volumes.retain(|volume| volume.name != name);
+            let claim = PersistentVolumeClaimVolumeSource { claim_name: name.clone(), ..Default::default() };
+            volumes.push(Volume { name, persistent_volume_claim: Some(claim), ..Volume::default() });
+        }
+    }
+    template
+}
+
 /// Reports everything that is wrong.
 pub fn validate(set: &StatefulSet, old: Option<&StatefulSet>, errors: &mut FieldErrors) {
     let path = Path::new("spec");
@@ -71,7 +86,8 @@ pub fn validate(set: &StatefulSet, old: Option<&StatefulSet>, errors: &mut Field
     checks::maybe_not_negative(errors, &path.child("ordinals").child("start"), start);
     checks::maybe_not_negative(errors, &path.child("revisionHistoryLimit"), spec.revision_history_limit);
     selector::validate(&spec.selector, None, errors);
-    pod_template::validate_for("StatefulSet", &spec.template, &spec.selector, &path.child("template"), errors);
+    let template = with_claims(spec);
+    pod_template::validate_for("StatefulSet", &template, &spec.selector, &path.child("template"), errors);
 }
 
 fn strategy(strategy: &StatefulSetUpdateStrategy, path: &Path, errors: &mut FieldErrors) {

@@ -210,25 +210,30 @@ async fn asked(access: &dyn Access, socket: &str) -> Vec<Item> {
     let other = items.iter().any(|item| OTHERS.iter().any(|path| item.text.contains(path)));
     let has_crictl = items.iter().any(|item| item.origin.source() == "crictl info");
     if !other && !has_crictl {
-        items.extend(dialled(access, socket).await);
+        let there = items.iter().any(|item| item.origin.source().starts_with("ls -l") && item.text.contains(socket));
+        let why = if there { dialled(access, socket).await } else { Some("no such file or directory") };
+        items.extend(why.map(|why| undialled(access.node(), socket, why)));
     }
     items
 }
 
-/// Without crictl: what connecting says, if there is something to connect from here.
-async fn dialled(access: &dyn Access, socket: &str) -> Option<Item> {
+/// Why nothing can be connected to a socket, if that can be tried from here.
+async fn dialled(access: &dyn Access, socket: &str) -> Option<&'static str> {
     let way = access.socket(access.containerd_socket().unwrap_or(socket)).await.ok()?;
-    let error = tokio::net::UnixStream::connect(way.path()).await.err()?;
-    let why = match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file or directory",
-        std::io::ErrorKind::ConnectionRefused => "connection refused",
-        std::io::ErrorKind::PermissionDenied => "permission denied",
-        _ => return None,
-    };
+    match tokio::net::UnixStream::connect(way.path()).await.err()?.kind() {
+        std::io::ErrorKind::NotFound => Some("no such file or directory"),
+        std::io::ErrorKind::ConnectionRefused => Some("connection refused"),
+        std::io::ErrorKind::PermissionDenied => Some("permission denied"),
+        _ => None,
+    }
+}
+
+/// What crictl says then.
+fn undialled(node: &str, socket: &str, why: &str) -> Item {
     let words = format!(
         "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial unix \
          {socket}: connect: {why}\""
     );
-    let origin = Origin::command(access.node(), "crictl info");
-    Some(Item { kind: ItemKind::CrictlOutput, origin, text: complaint(socket, &words) })
+    let origin = Origin::command(node, "crictl info");
+    Item { kind: ItemKind::CrictlOutput, origin, text: complaint(socket, &words) }
 }

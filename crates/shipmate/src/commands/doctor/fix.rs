@@ -27,7 +27,8 @@ pub(super) async fn run(arguments: &Doctor, seen: &Seen, report: Report) -> anyh
     let mut plan = Plan::default();
     let mut mending = Vec::new();
     for one in &chosen {
-        show::one(&seen.evidence, one.finding)?;
+        let at = place(&seen.evidence, one.finding);
+        eprintln!("{} {} ({at}): {}", one.finding.code, one.finding.title, one.fix.title);
         // What is not safe is asked one by one.
         let asks = one.fix.applicability == Applicability::Review && !arguments.mend.dry_run;
         if asks && !ask(arguments, &format!("mend it ({})?", one.fix.title))? {
@@ -35,7 +36,7 @@ pub(super) async fn run(arguments: &Doctor, seen: &Seen, report: Report) -> anyh
         }
         match plan.add(&seen.evidence, one.fix, &seen.ground).await {
             Ok(()) => mending.push(one),
-            Err(refusal) => eprintln!("not mended: {}: {refusal}\n", one.finding.code),
+            Err(refusal) => eprintln!("  not mended: {refusal}"),
         }
     }
     let left = report.findings.len() - mending.len();

@@ -41,6 +41,11 @@ pub(super) fn manifest_items(paths: &[PathBuf]) -> anyhow::Result<Vec<Item>> {
     for path in paths {
         for file in files(path)? {
             let text = read(&file)?;
+            // Directories hold other files as well: values of charts, settings of editors. What is named is meant.
+            let meant = file == *path || text.contains("apiVersion") || text.contains("kind:");
+            if !meant {
+                continue;
+            }
             let origin = if file == Path::new("-") { "stdin.yaml".to_owned() } else { file.display().to_string() };
             items.push(Item { kind: ItemKind::Manifest, origin: Origin(origin), text });
         }

@@ -1,10 +1,9 @@
 //! Findings on stdout: for people, as JSON, as SARIF.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
-use anyhow::Context as _;
 use doctor::render::{self, Look};
-use doctor::{Evidence, Finding, Report};
+use doctor::{Evidence, Report};
 
 use crate::cli::doctor::ReportFormat;
 use crate::output;
@@ -19,12 +18,6 @@ pub(super) fn report(format: ReportFormat, evidence: &Evidence, report: &Report)
         ReportFormat::Json => output::print_json(&render::json(evidence, report)),
         ReportFormat::Sarif => output::print_json(&render::sarif(evidence, report, env!("CARGO_PKG_VERSION"))),
     }
-}
-
-/// Tells of one finding, for people, beside the data on stdout.
-pub(super) fn one(evidence: &Evidence, finding: &Finding) -> anyhow::Result<()> {
-    let text = render::finding(evidence, finding, look_at_stderr());
-    io::stderr().lock().write_all(format!("{text}\n").as_bytes()).context("show a finding")
 }
 
 /// How text is laid out on stdout.

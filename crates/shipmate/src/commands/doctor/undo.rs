@@ -37,7 +37,9 @@ pub(super) async fn run(undo: &Undo, arguments: &Doctor) -> anyhow::Result<ExitC
     }
     let done = change::undo(&mut receipt, &ground, &store, false).await?;
     tell(&done, "was put back");
-    for unit in receipt.restarted.clone() {
+    let mut units = receipt.restarted.clone();
+    units.dedup();
+    for unit in units {
         let on = unit.node.as_ref().map(|node| format!(" on {node}")).unwrap_or_default();
         if fix::ask(arguments, &format!("restart {}{on}? Running containers go on.", unit.unit))? {
             change::restart(unit.node.as_deref(), &unit.unit, &ground, &store, &mut receipt).await?;

@@ -1,13 +1,15 @@
 //! Who asks the registry: by a password on standard input, or by a pull secret of the cluster. Neither is ever printed.
 
 use std::io::Read as _;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cri::import::ImageName;
+use operate::access::{Access, Local};
 use operate::pull_path::keyring;
-use operate::registry::{Credentials, Options};
+use operate::registry::{Credentials, HereByProxy, Options};
 
 use crate::cli::seed::Ask;
 use crate::reach::Reached;
@@ -40,6 +42,14 @@ impl<'a> Asker<'a> {
         };
         Ok(Options { plain_http: self.ask.plain_http, authority, credentials })
     }
+}
+
+/// This machine as it asks a registry: by https through the proxy of the environment, if one is named.
+pub(super) fn here(options: &Options) -> Arc<dyn Access> {
+    if options.plain_http {
+        return Arc::new(Local::new("this machine"));
+    }
+    Arc::new(HereByProxy::new(|name| std::env::var(name).ok()))
 }
 
 fn password() -> anyhow::Result<String> {

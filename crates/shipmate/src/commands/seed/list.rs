@@ -1,16 +1,14 @@
 //! `shipmate image seeded`: what was staged where, whether it is still there, and whether its tag has moved since.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use cri::import::{ImageName, Version};
 use futures::stream::{self, StreamExt as _};
-use operate::access::Local;
 use operate::registry::Repository;
 use operate::seed::{NodeSeed, NodeState, Presence, Receipt, presence};
 use serde_json::json;
 
-use super::credentials::Asker;
+use super::credentials::{Asker, here};
 use super::{receipts, short, ways};
 use crate::cli::Format;
 use crate::cli::seed::ImageSeeded;
@@ -70,7 +68,7 @@ async fn upstream(receipt: &Receipt, offline: bool, asker: &Asker<'_>, reached: 
     let mut options = options.map_err(|error| format!("{error:#}"))?;
     options.plain_http |= receipt.plain_http;
     let asked = async {
-        let repository = Repository::of(&name, Arc::new(Local::new("this machine")), &options)?;
+        let repository = Repository::of(&name, here(&options), &options)?;
         repository.digest(&name).await
     };
     asked.await.map(|digest| digest.to_string()).map_err(|error| error.to_string())

@@ -8,13 +8,12 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, anyhow, bail};
 use cri::import::{ImageName, ImageSource, Platform};
-use operate::access::Local;
 use operate::registry::Repository;
 use operate::seed::{ContentDir, Held, Outcome, Pull, Stage, Target, image_in, pull, stage};
 use serde_json::{Value, json};
 
 use super::bars::Bars;
-use super::credentials::Asker;
+use super::credentials::{Asker, here};
 use super::{Ways, now, policy, receipts, short, state, ways};
 use crate::cli::Format;
 use crate::cli::seed::ImageSeed;
@@ -122,7 +121,7 @@ async fn sources(
         return Ok((sources, None));
     }
     let options = Asker::new(&arguments.ask)?.options(name, reached).await?;
-    let repository = Repository::of(name, Arc::new(Local::new("this machine")), &options)?;
+    let repository = Repository::of(name, here(&options), &options)?;
     let directory = ContentDir::open(&state(reached)?.join("seed-content"), name).context("make a directory")?;
     let told = bars.clone();
     let what = Pull {

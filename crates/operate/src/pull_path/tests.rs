@@ -1,0 +1,149 @@
+//! Configurations of all versions, and texts that are none.
+
+use super::*;
+
+const MAIN: &str = "/etc/containerd/config.toml";
+
+/// The way with these files; directories are those of the files.
+fn way(image: &str, version: &str, given: &[(&str, &str)]) -> PullPath {
+    let mut files = Files::default();
+    let image: ImageName = image.parse().unwrap();
+    loop {
+        let path = resolve(&image, &mut files, MAIN, version);
+        let wanted = files.take_wanted();
+        if wanted.is_empty() {
+            return path;
+        }
+        for wanted in wanted {
+            let below: Vec<String> = given
+                .iter()
+                .filter_map(|(path, _)| path.strip_prefix(&format!("{wanted}/")))
+                .filter_map(|rest| rest.split('/').next().map(str::to_owned))
+                .collect();
+            let found = match given.iter().find(|(path, _)| *path == wanted) {
+                Some((_, text)) => Found::File((*text).to_owned()),
+                None if below.is_empty() => Found::Missing,
+                None => Found::Directory(below),
+            };
+            files.set(wanted, found);
+        }
+    }
+}
+
+fn urls(path: &PullPath) -> Vec<&str> {
+    path.endpoints.iter().map(|endpoint| endpoint.url.as_str()).collect()
+}
+
+fn mirror(plugin: &str, url: &str) -> String {
+    format!("[plugins.\"{plugin}\".registry.mirrors.\"r.example\"]\nendpoint = [\"{url}\"]\n")
+}
+
+#[test]
+fn each_version_has_its_own_name_for_the_plugin() {
+    let uses = |version: &str, text: String| urls(&way("r.example/a:1", version, &[(MAIN, &text)])).len() == 2;
+    let (short, long, new) = ("cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images");
+    assert!(uses("1.6.20", mirror(short, "http://m")));
+    assert!(uses("1.6.20", format!("version = 2\n{}", mirror(long, "http://m"))));
+    assert!(uses("2.1.0", format!("version = 2\n{}", mirror(long, "http://m"))));
+    assert!(uses("2.1.0", format!("version = 3\n{}", mirror(new, "http://m"))));
+    assert!(!uses("1.6.20", format!("version = 2\n{}", mirror("io.containerd.grpc.v1.cry", "http://m"))));
+    assert!(!uses("1.7.0", format!("version = 3\n{}", mirror(new, "http://m"))));
+    assert!(!uses("1.6.20", mirror(long, "http://m")));
+}
+
+#[test]
+fn a_later_file_replaces_the_plugins_table() {
+    let main = format!(
+        "version = 2\nimports = [\"/etc/containerd/conf.d/*.toml\", \"more.toml\"]\n{}",
+        mirror("io.containerd.grpc.v1.cri", "http://one")
+    );
+    let two = format!("version = 2\n{}", mirror("io.containerd.grpc.v1.cri", "http://two"));
+    let three = format!("version = 2\n{}", mirror("io.containerd.grpc.v1.cri", "http://three"));
+    let files = [
+        (MAIN, main.as_str()),
+        ("/etc/containerd/conf.d/a.toml", two.as_str()),
+        ("/etc/containerd/more.toml", three.as_str()),
+    ];
+    let path = way("r.example/a:1", "1.6.20", &files);
+    assert_eq!(urls(&path), ["http://three/v2/a/manifests/1?ns=r.example", "https://r.example/v2/a/manifests/1"]);
+    let missing = way("r.example/a:1", "1.6.20", &files[..2]);
+    assert!(missing.refused.unwrap().words.contains("/etc/containerd/more.toml, which is not there"));
+}
+
+#[test]
+fn what_keeps_the_plugin_from_loading_is_told() {
+    let both = format!(
+        "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"/certs\"\n{}",
+        mirror("io.containerd.grpc.v1.cri", "http://m")
+    );
+    let path = way("r.example/a:1", "1.6.20", &[(MAIN, &both)]);
+    let refused = path.refused.unwrap();
+    assert!(refused.words.contains("`mirrors` cannot be set when `config_path` is provided"), "{refused:?}");
+    assert_eq!(refused.place.unwrap().position.unwrap().line, 3);
+    let broken = way("r.example/a:1", "1.6.20", &[(MAIN, "version = = 2")]).refused.unwrap();
+    assert!(broken.words.contains("does not start"), "{broken:?}");
+}
+
+#[test]
+fn a_mirror_that_is_bypassed_is_told_with_its_line() {
+    let main = "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"/certs\"\n";
+    let hosts = "server = \"https://r.example\"\n\n[host.\" http://m\"]\n";
+    let path = way("r.example/a:1", "1.6.20", &[(MAIN, main), ("/certs/r.example/hosts.toml", hosts)]);
+    assert_eq!(urls(&path), ["https://r.example/v2/a/manifests/1"]);
+    let note = &path.notes[0];
+    assert!(note.bypassed && note.words.contains("invalid character \" \" in host name"), "{note:?}");
+    assert_eq!(note.place.as_ref().unwrap().position.unwrap().line, 3);
+    // `server` alone is enough from 2.0 on.
+    let server = [(MAIN, main), ("/certs/r.example/hosts.toml", "server = \"http://m\"\n")];
+    assert_eq!(urls(&way("r.example/a:1", "2.0.0", &server)), ["http://m/v2/a/manifests/1?ns=r.example"]);
+    assert_eq!(urls(&way("r.example/a:1", "1.6.20", &server)), ["https://r.example/v2/a/manifests/1"]);
+}
+
+#[test]
+fn a_key_that_never_matches_is_told() {
+    let text = format!(
+        "version = 2\n{}",
+        mirror("io.containerd.grpc.v1.cri", "http://m").replace("r.example", "https://R.example/")
+    );
+    let path = way("r.example/a:1", "1.6.20", &[(MAIN, &text)]);
+    assert!(path.notes[0].words.contains("never matches"), "{:?}", path.notes);
+}
+
+#[test]
+fn the_hub_is_asked_where_it_lives() {
+    assert_eq!(urls(&way("nginx", "1.6.20", &[])), ["https://registry-1.docker.io/v2/library/nginx/manifests/latest"]);
+}
+
+/// Any bytes, in any of the files: an answer, and no panic.
+#[test]
+fn any_text_is_taken() {
+    let main = "version = 2\nimports = [\"/x/*.toml\"]\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"/certs\"\n";
+    let legacy = format!("version = 2\n{}", mirror("io.containerd.grpc.v1.cri", "http://[::1]:5/a%20b"));
+    let hosts = "server = \"https://r\"\n[host.\"http://m:1/x\"]\ncapabilities = [\"pull\"]\nca = [\"a\"]\noverride_path = true\n";
+    let mut seed: u64 = 1;
+    let mut next = move || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap()
+    };
+    let odd = [0, b'\n', b'"', b'[', b']', b'=', b'%', b':', b'/', b' ', 0xc2, 0xff, b'{', b'\\'];
+    for _ in 0..4000 {
+        let mut texts = [main.to_owned(), legacy.clone(), hosts.to_owned()].map(String::into_bytes);
+        for text in &mut texts {
+            for _ in 0..next() % 4 {
+                let at = next() % text.len();
+                match next() % 3 {
+                    0 => text[at] = odd[next() % odd.len()],
+                    1 => drop(text.drain(at..(at + next() % 8).min(text.len()))),
+                    _ => text.insert(at, odd[next() % odd.len()]),
+                }
+                text.push(b'\n');
+            }
+        }
+        let [main, legacy, hosts] = texts.map(|text| String::from_utf8_lossy(&text).into_owned());
+        for first in [&main, &legacy] {
+            let path =
+                way("r:5/a:1", "1.6.20", &[(MAIN, first), ("/certs/r:5/hosts.toml", &hosts), ("/x/a.toml", &legacy)]);
+            assert!(path.refused.is_some() || !path.endpoints.is_empty());
+        }
+    }
+}
