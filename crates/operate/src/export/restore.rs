@@ -25,6 +25,8 @@ const MANAGER: &str = "shipmate-restore";
 const SERVED: Duration = Duration::from_secs(30);
 /// How long a new namespace may take to get its service account. Pods need one; everything else goes on without.
 const ACCOUNT: Duration = Duration::from_secs(10);
+/// How often a change is tried when somebody else writes the object at the same time.
+const TRIES: u32 = 5;
 /// How often is looked, where nothing can be watched yet.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -277,8 +279,20 @@ async fn until(limit: Duration, mut so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// Patches an object, if that is still the patch that was planned.
+/// Patches an object. Controllers that write its status come in between: then it is looked at once more.
 async fn change(client: &Client, step: &Step, planned: Option<&Value>) -> Result<Done, Refused> {
+    let mut tries = TRIES;
+    loop {
+        tries -= 1;
+        match change_once(client, step, planned).await {
+            Err(no) if no.code == 409 && tries > 0 => {}
+            done => return done,
+        }
+    }
+}
+
+/// Patches an object, if that is still the patch that was planned.
+async fn change_once(client: &Client, step: &Step, planned: Option<&Value>) -> Result<Done, Refused> {
     let path = named(step)?;
     let live = ask::get(client, &path).await?;
     let mut value = live.clone();
