@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream;
 use kube::Client;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -14,7 +16,7 @@ use tokio::time::Instant;
 
 use super::ask::{self, Refused};
 use super::clean::{OMITTED, clean, hide};
-use super::compare::{Difference, Live, differences, merge_patch};
+use super::compare::{Comparison, Difference, Live, differences, merge_patch};
 use super::files::{Export, Key};
 use super::kinds::Kind;
 use super::{Collected, ExportError, Object, Options, Secrets, collect};
@@ -25,6 +27,8 @@ const MANAGER: &str = "shipmate-restore";
 const SERVED: Duration = Duration::from_secs(30);
 /// How long a new namespace may take to get its service account. Pods need one; everything else goes on without.
 const ACCOUNT: Duration = Duration::from_secs(10);
+/// Requests under way at the same time.
+const AT_ONCE: usize = 6;
 /// How often a change is tried when somebody else writes the object at the same time.
 const TRIES: u32 = 5;
 /// How often is looked, where nothing can be watched yet.
@@ -55,6 +59,8 @@ pub struct Step {
     pub key: Key,
     /// What is done about it.
     pub action: Action,
+    /// Why the server would refuse that.
+    pub refusal: Option<String>,
     object: Value,
     kind: Option<Kind>,
     /// Whether its kind comes with the same restore.
@@ -115,11 +121,79 @@ pub async fn plan(client: &Client, export: &Export) -> Result<Vec<Step>, ExportE
                 Some(_) => decide(&key, file, live.get(&key)),
             };
             let without_values = lacks_values(&key, file);
-            Step { key, action, object, kind, new_kind, without_values }
+            Step { key, action, refusal: None, object, kind, new_kind, without_values }
         })
         .collect();
     steps.sort_by(|a, b| (rank(&a.key), &a.key).cmp(&(rank(&b.key), &b.key)));
-    Ok(steps)
+    let settled = steps.into_iter().map(|step| settled(client, step, &live));
+    Ok(stream::iter(settled.collect::<Vec<_>>()).buffered(AT_ONCE).collect().await)
+}
+
+/// Lets the server say what a change comes to: what a file leaves to defaults is no difference.
+async fn settled(client: &Client, mut step: Step, live: &BTreeMap<Key, Live>) -> Step {
+    let (Action::Change { patch, .. }, Some(kind), Some(live)) = (&step.action, &step.kind, live.get(&step.key)) else {
+        return step;
+    };
+    match foreseen(client, kind, &step.key, &step.object, patch).await {
+        Ok(mut after) => {
+            let mut there = live.value.clone();
+            if step.without_values {
+                for object in [&mut after, &mut there] {
+                    hide(object, Secrets::Omit);
+                }
+            }
+            let differences = differences(&step.key, &after, &there, &live.managed);
+            step.action = match differences.is_empty() {
+                true => Action::Nothing,
+                false => Action::Change { patch: patch.clone(), differences },
+            };
+        }
+        Err(no) => step.refusal = Some(no.why),
+    }
+    step
+}
+
+/// An object as it would be after a patch, clean: by the server's dry run.
+async fn foreseen(client: &Client, kind: &Kind, key: &Key, object: &Value, patch: &Value) -> Result<Value, Refused> {
+    let version = object["apiVersion"].as_str().unwrap_or_default();
+    let name = utf8_percent_encode(&key.name, NON_ALPHANUMERIC);
+    let path = format!("{}/{name}", kind.path_in(version, key.namespace.as_deref()));
+    let path = format!("{path}?dryRun=All&fieldManager={MANAGER}");
+    let mut after = write(client, http::Method::PATCH, &path, "application/merge-patch+json", patch).await?;
+    clean(&mut after, &mut BTreeSet::new());
+    if key.is_secret() {
+        hide(&mut after, Secrets::Plain);
+    }
+    Ok(after)
+}
+
+/// Takes out of a comparison what only the server's defaults make different. Where the server may not be asked, the
+/// comparison stays as it is.
+pub async fn settle(
+    client: &Client,
+    kinds: &BTreeMap<Key, Kind>,
+    files: &BTreeMap<Key, &Value>,
+    cluster: &BTreeMap<Key, Live>,
+    comparison: &mut Comparison,
+) {
+    let asked = comparison.changed.iter().map(|changed| async move {
+        let key = &changed.key;
+        let (kind, file, live) = (kinds.get(key)?, files.get(key)?, cluster.get(key)?);
+        if key.is_secret() {
+            return None;
+        }
+        let patch = merge_patch(&live.value, file);
+        let after = foreseen(client, kind, key, file, &patch).await.ok()?;
+        Some(differences(key, &after, &live.value, &live.managed))
+    });
+    let asked: Vec<_> = asked.collect();
+    let answers: Vec<Option<Vec<Difference>>> = stream::iter(asked).buffered(AT_ONCE).collect().await;
+    for (changed, answer) in comparison.changed.iter_mut().zip(answers) {
+        if let Some(differences) = answer {
+            changed.differences = differences;
+        }
+    }
+    comparison.changed.retain(|changed| !changed.differences.is_empty());
 }
 
 /// A file's object as it is sent: also of a raw export only what somebody meant.
@@ -242,7 +316,7 @@ fn refused(why: &str) -> Refused {
 async fn write(client: &Client, method: http::Method, path: &str, kind: &str, body: &Value) -> Result<Value, Refused> {
     let request = http::Request::builder()
         .method(method)
-        .uri(format!("{path}?fieldManager={MANAGER}"))
+        .uri(path)
         .header(http::header::CONTENT_TYPE, kind)
         .header(http::header::ACCEPT, "application/json")
         .body(body.to_string().into_bytes());
@@ -258,7 +332,8 @@ async fn create(client: &Client, step: &Step) -> Result<Done, Refused> {
         )
         .await;
     }
-    match write(client, http::Method::POST, &path, "application/json", &step.object).await {
+    let managed = format!("{path}?fieldManager={MANAGER}");
+    match write(client, http::Method::POST, &managed, "application/json", &step.object).await {
         Ok(_) => {}
         // Controllers make some objects by themselves.
         Err(no) if no.code == 409 && no.why.contains("already exists") => return change(client, step, None).await,
@@ -314,7 +389,8 @@ async fn change_once(client: &Client, step: &Step, planned: Option<&Value>) -> R
     }
     keep_node_ports(&mut patch, &live);
     patch["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
-    write(client, http::Method::PATCH, &path, "application/merge-patch+json", &patch).await?;
+    let managed = format!("{path}?fieldManager={MANAGER}");
+    write(client, http::Method::PATCH, &managed, "application/merge-patch+json", &patch).await?;
     Ok(Done::Changed)
 }
 

@@ -63,6 +63,7 @@ fn what_was_deleted_comes_back() {
     }
     assert_eq!(before.len(), after.len(), "{:?}", after.keys());
     has(&cluster.shipmate(&restore).fails(0), "0 to create, 0 to change");
+    defaults_are_no_differences(&cluster, &restore);
     what_was_changed_is_changed_back(&cluster, &restore);
     without_values(&cluster, &restore);
 }
@@ -79,6 +80,24 @@ fn delete_all(cluster: &Cluster) {
     for object in ["storageclass slow", "ingressclass none", "priorityclass important", "runtimeclass runc"] {
         cluster.kubectl(&format!("delete {object}"));
     }
+}
+
+/// A file that somebody wrote leaves to the server what the server knows.
+fn defaults_are_no_differences(cluster: &Cluster, restore: &str) {
+    let path = dir(cluster).join("shop/deployment/web.yaml");
+    let full = fs::read_to_string(&path).unwrap();
+    let short: String = full
+        .lines()
+        .filter(|line| !line.contains("terminat") && !line.contains("revisionHistory"))
+        .fold(String::new(), |text, line| text + line + "\n");
+    assert!(short.len() < full.len());
+    fs::write(&path, &short).unwrap();
+    assert_eq!(cluster.shipmate(&format!("diff {}", dir(cluster).display())).ok(), "");
+    has(&cluster.shipmate(restore).fails(0), "0 to create, 0 to change");
+    fs::write(&path, short.replace("replicas: 3", "replicas: many")).unwrap();
+    let plan = cluster.shipmate(&format!("{restore} --dry-run")).ok();
+    has(&plan, "the server would refuse this: ");
+    fs::write(&path, full).unwrap();
 }
 
 /// Also in a service, whose node ports stay.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use operate::export::compare::{Comparison, Difference, Live, compare};
-use operate::export::{self, Collected, Failed, Key, Object};
+use operate::export::{self, Collected, Failed, Key, Object, restore};
 use serde_json::{Value, json};
 
 use super::tell_failed;
@@ -35,10 +35,11 @@ pub(super) async fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
     let files = export::read(&arguments.directory)?;
     let by_key = files.by_key()?;
     let reached = reach::connect(&arguments.api.reach()).await?;
-    let mut cluster = BTreeMap::new();
+    let (mut cluster, mut kinds) = (BTreeMap::new(), BTreeMap::new());
     let index = export::collect(&reached.client, &files.index.options, |collected| {
         match collected {
-            Collected::Object(Object { value, managed, .. }) => {
+            Collected::Object(Object { kind, value, managed }) => {
+                kinds.insert(Key::of(&value), kind.clone());
                 cluster.insert(Key::of(&value), Live { value, managed });
             }
             Collected::Again(kind) => cluster.retain(|key, _| (&key.group, &key.kind) != (&kind.group, &kind.kind)),
@@ -47,6 +48,9 @@ pub(super) async fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
     });
     let index = index.await?;
     let mut comparison = compare(&by_key, &cluster);
+    if !files.index.options.raw {
+        restore::settle(&reached.client, &kinds, &by_key, &cluster, &mut comparison).await;
+    }
     // What may not be read is not known to be missing.
     comparison.missing.retain(|key| !index.failed.iter().any(|failed| hides(failed, key)));
     match arguments.output.output {

@@ -63,6 +63,9 @@ fn text(steps: &[Step]) -> String {
             Action::Skip(why) => text.push_str(&format!("! {}: {why}\n", step.key)),
             Action::Nothing => {}
         }
+        if let Some(why) = &step.refusal {
+            text.push_str(&format!("    the server would refuse this: {why}\n"));
+        }
     }
     text
 }
