@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{Cluster, has, lacks};
+use crate::support::{Cluster, Place, has, lacks};
 
 const SECRET: &str = "hunter2-is-nobodys-business";
 /// The same as the API has it.
@@ -23,6 +25,10 @@ fn a_cluster_becomes_files() {
         "{{apiVersion: v1, kind: Secret, metadata: {{name: told, namespace: shop}}, stringData: {{password: {SECRET}}}}}"
     );
     cluster.apply(&secret);
+    cluster.apply(
+        "{apiVersion: v1, kind: Secret, type: helm.sh/release.v1, metadata: {name: sh.helm.release.v1.blog.v1, namespace: \
+         shop, labels: {owner: helm, name: blog}}, data: {release: aHVudGVyMi1pcy1ub2JvZHlzLWJ1c2luZXNz}}",
+    );
     cluster.kubectl("create clusterrole system:of-ours --verb=get --resource=pods");
     cluster.kubectl("rollout status -n shop deployment/web --timeout=60s");
     let first = exported(&cluster, "");
@@ -124,6 +130,28 @@ fn without_values(cluster: &Cluster, restore: &str) {
     has(&answer.out, "! shop/secret/quiet: its values are not in the files");
 }
 
+/// An API that never answers, and an interrupt: nothing is in the directory, and nothing beside it.
+#[test]
+fn an_interrupted_export_leaves_nothing() {
+    let place = Place::new("int");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let config = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters:\n- name: a\n  cluster: {{server: \"http://{address}\"}}\n\
+         contexts:\n- name: a\n  context: {{cluster: a, user: a}}\nusers:\n- name: a\n  user: {{}}\n"
+    );
+    let config = place.write("config", config);
+    fs::create_dir(place.dir().join("below")).unwrap();
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let running = place.spawn(&format!("export below/export --kubeconfig {config}"));
+        // It has asked: its files are begun.
+        let _held = silent.accept().unwrap();
+        running.signal(signal);
+        has(&running.finish().fails(1), "the directory is as it was");
+        assert_eq!(fs::read_dir(place.dir().join("below")).unwrap().count(), 0);
+    }
+}
+
 /// Files by their paths.
 type Files = BTreeMap<PathBuf, String>;
 
@@ -191,6 +219,7 @@ fn clean_and_complete(files: &Files) {
     let index: Value = serde_json::from_str(file(files, "_export.json")).unwrap();
     assert_eq!(index["failed"].as_array().unwrap().len(), 0, "{index:#}");
     has(&index["kindsLeftOut"].to_string(), "heartbeat");
+    assert_eq!(index["helmReleases"][0], "shop/blog", "{index:#}");
     has(&index["secretsWithoutValues"].to_string(), "shop/told");
     has(&index["fieldsLeftOut"]["services"].to_string(), "spec.ports[].nodePort");
 }
