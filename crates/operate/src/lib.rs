@@ -7,6 +7,7 @@ pub mod access;
 pub mod certificate;
 pub mod change;
 pub mod collect;
+pub mod export;
 pub mod kubeconfig;
 pub mod pull_path;
 pub mod registry;

@@ -1,6 +1,7 @@
 //! What can be typed: commands, their options and their help.
 
 pub(crate) mod doctor;
+pub(crate) mod export;
 pub(crate) mod reach;
 pub(crate) mod seed;
 pub(crate) mod trace;
@@ -78,6 +79,12 @@ pub(crate) enum Command {
     Trace(trace::Trace),
     /// Explain a code that `doctor` printed
     Explain(doctor::Explain),
+    /// Write the objects of any cluster to files, clean
+    Export(Box<export::Export>),
+    /// Compare a cluster with an export, field by field
+    Diff(export::Diff),
+    /// Bring objects back from an export
+    Restore(export::Restore),
     /// Run kubectl on the cluster
     Kubectl(Kubectl),
     /// Open a shell, or run a command, on a node

@@ -178,6 +178,14 @@ pub(super) fn assigned(messages: &mut [Message]) {
 /// Pods that are ready: namespace and name.
 pub(super) type Ready<'a> = HashSet<(&'a str, &'a str)>;
 
+/// A pod whose container is restarted is Ready in between: only after this many seconds without a word it is over.
+const QUIET: u64 = 120;
+
+fn restarts_still(message: &Message) -> bool {
+    let words = ["Liveness probe failed", "Startup probe failed", "will be restarted", "Back-off restarting"];
+    message.age.is_some_and(|age| age < QUIET) && words.iter().any(|word| message.text.contains(word))
+}
+
 /// Marks what is over: the pod is ready, or a later event shows that the step went well.
 pub(super) fn settle(messages: &mut [Message], ready: &Ready<'_>) {
     let mut good: HashMap<((String, String), String), (u64, u32)> = HashMap::new();
@@ -212,6 +220,6 @@ pub(super) fn settle(messages: &mut [Message], ready: &Ready<'_>) {
                 .zip(message.age)
                 .is_some_and(|((good, line), failed)| *good < failed || (*good == failed && *line > message.line))
         });
-        message.over = is_ready || cured;
+        message.over = is_ready && !restarts_still(message) || cured;
     }
 }

@@ -1,5 +1,6 @@
 //! Pods, read from JSON or from `kubectl describe`.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::objects::Found;
@@ -64,10 +65,13 @@ pub struct Ended {
     pub message: String,
     /// Exit code.
     pub exit_code: i64,
+    /// How many seconds before the newest time in the evidence, if that is told.
+    pub ago: Option<i64>,
 }
 
 pub(crate) fn read(items: &[Item], objects: &[Found]) -> Vec<Pod> {
-    let mut pods: Vec<Pod> = objects.iter().filter(|found| is_pod(found)).map(of_json).collect();
+    let now = newest(objects);
+    let mut pods: Vec<Pod> = objects.iter().filter(|found| is_pod(found)).map(|found| of_json(found, now)).collect();
     for (number, item) in items.iter().enumerate() {
         if matches!(item.kind, ItemKind::PodEvents | ItemKind::Text | ItemKind::KubectlOutput) {
             pods.extend(described(number, &item.text).or_else(|| cutting(number, &item.text)));
@@ -76,11 +80,37 @@ pub(crate) fn read(items: &[Item], objects: &[Found]) -> Vec<Pod> {
     pods
 }
 
+/// The newest time that pods and events tell of: about when they were looked at.
+fn newest(objects: &[Found]) -> Option<Timestamp> {
+    let mut newest = None;
+    for found in objects {
+        let object = &found.object;
+        match found.kind() {
+            "Event" => {
+                newest = newest.max(time(&object["lastTimestamp"])).max(time(&object["series"]["lastObservedTime"]))
+            }
+            "Pod" => {
+                for status in object["status"]["containerStatuses"].as_array().into_iter().flatten() {
+                    newest = newest.max(time(&status["state"]["running"]["startedAt"]));
+                    newest = newest.max(time(&status["state"]["terminated"]["finishedAt"]));
+                    newest = newest.max(time(&status["lastState"]["terminated"]["finishedAt"]));
+                }
+            }
+            _ => {}
+        }
+    }
+    newest
+}
+
+fn time(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
+}
+
 fn is_pod(found: &Found) -> bool {
     found.kind() == "Pod"
 }
 
-fn of_json(found: &Found) -> Pod {
+fn of_json(found: &Found, now: Option<Timestamp>) -> Pod {
     let pod = &found.object;
     let (spec, status) = (&pod["spec"], &pod["status"]);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -88,7 +118,7 @@ fn of_json(found: &Found) -> Pod {
     for (specs, statuses) in [("initContainers", "initContainerStatuses"), ("containers", "containerStatuses")] {
         for container in spec[specs].as_array().into_iter().flatten() {
             let found = status[statuses].as_array().into_iter().flatten().find(|one| one["name"] == container["name"]);
-            containers.push(of_status(container, found.unwrap_or(&Value::Null)));
+            containers.push(of_status(container, found.unwrap_or(&Value::Null), now));
         }
     }
     let condition = |name: &str| status["conditions"].as_array()?.iter().find(|one| one["type"] == name);
@@ -111,7 +141,7 @@ fn of_json(found: &Found) -> Pod {
     }
 }
 
-fn of_status(spec: &Value, status: &Value) -> Container {
+fn of_status(spec: &Value, status: &Value, now: Option<Timestamp>) -> Container {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let waiting = &status["state"]["waiting"];
     let ended = [&status["state"]["terminated"], &status["lastState"]["terminated"]];
@@ -119,6 +149,7 @@ fn of_status(spec: &Value, status: &Value) -> Container {
         reason: text(&state["reason"]),
         message: text(&state["message"]),
         exit_code: state["exitCode"].as_i64().unwrap_or_default(),
+        ago: now.zip(time(&state["finishedAt"])).map(|(now, finished)| now.as_second() - finished.as_second()),
     });
     Container {
         name: text(&spec["name"]),

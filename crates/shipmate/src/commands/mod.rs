@@ -5,6 +5,7 @@ pub(crate) mod delete;
 pub(crate) mod doctor;
 pub(crate) mod drill;
 pub(crate) mod explain;
+pub(crate) mod export;
 pub(crate) mod image;
 pub(crate) mod ip;
 pub(crate) mod kubectl;

@@ -28,8 +28,12 @@ node is Ready, and no new pod gets as far as its containers there.
     end: nothing_left,
 };
 
-const KNOWN: &str = "plugins.\"io.containerd.grpc.v1.cri\"";
-const UNKNOWN: &str = "plugins.\"io.containerd.cri.v1.runtime\"";
+/// What the file has, and what a file of version 3 has in its place. In this order: longer names first.
+const NAMES: [(&str, &str); 3] = [
+    ("version = 2", "version = 3"),
+    ("plugins.\"io.containerd.grpc.v1.cri\".registry", "plugins.\"io.containerd.cri.v1.images\".registry"),
+    ("plugins.\"io.containerd.grpc.v1.cri\"", "plugins.\"io.containerd.cri.v1.runtime\""),
+];
 
 fn start(stage: &Stage) -> anyhow::Result<()> {
     let version = stage.run(2, "containerd", &["--version"])?;
@@ -38,7 +42,7 @@ fn start(stage: &Stage) -> anyhow::Result<()> {
         "this drill needs containerd 1.x, and this machine has {}: a file of version 3 is right there",
         version.trim()
     );
-    stage.configure(2, |text| text.replace("version = 2", "version = 3").replace(KNOWN, UNKNOWN))?;
+    stage.configure(2, |text| NAMES.iter().fold(text, |text, (known, unknown)| text.replace(known, unknown)))?;
     // Whether that counts as serving or not: what it does from now on is the drill.
     drop(stage.restart(2));
     stage.apply(&[deployment("shop", &web())])?;
@@ -48,8 +52,8 @@ fn start(stage: &Stage) -> anyhow::Result<()> {
 }
 
 fn check(stage: &Stage) -> anyhow::Result<Vec<String>> {
-    let mut wrong = stage.unready("app=shop")?;
-    if stage.read(2, CONFIG)?.contains(UNKNOWN) {
+    let (mut wrong, text) = (stage.unready("app=shop")?, stage.read(2, CONFIG)?);
+    if NAMES.iter().skip(1).any(|(_, unknown)| text.contains(unknown)) {
         wrong.push("the second node's containerd still does not know its settings".to_owned());
     }
     Ok(wrong)
@@ -57,6 +61,6 @@ fn check(stage: &Stage) -> anyhow::Result<Vec<String>> {
 
 fn solve(stage: &Stage) -> anyhow::Result<()> {
     eprintln!("writing the second node's settings under the names that its containerd knows, and restarting it");
-    stage.configure(2, |text| text.replace("version = 3", "version = 2").replace(UNKNOWN, KNOWN))?;
+    stage.configure(2, |text| NAMES.iter().fold(text, |text, (known, unknown)| text.replace(unknown, known)))?;
     stage.restart(2)
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::discovery::{Scope, pinned_kind};
 use kube::{Api, Client};
@@ -168,6 +168,15 @@ impl Stage {
             let pods: Api<DynamicObject> = Api::default_namespaced_with(client, &pods_resource());
             let found = pods.list(&ListParams::default().labels(label)).await?;
             Ok(found.items.into_iter().map(serde_json::to_value).collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Deletes pods with a label, so that new ones are tried at once and not after a back-off.
+    pub(crate) fn begin_anew(&self, label: &str) -> anyhow::Result<()> {
+        self.with_client(async |client| {
+            let pods: Api<DynamicObject> = Api::default_namespaced_with(client, &pods_resource());
+            pods.delete_collection(&DeleteParams::default(), &ListParams::default().labels(label)).await?;
+            Ok(())
         })
     }
 

@@ -129,13 +129,15 @@ fn a_kubeconfig_that_points_nowhere() {
 }
 
 fn rehearse(rehearsal: &Rehearsal) {
-    let place = Place::new("drill");
+    let place = Place::new(rehearsal.drill);
     let name = place.name("");
     let drill = |command: &str| place.shipmate(&format!("drill --name {name} {command}"));
     let begun = drill(&format!("start {}", rehearsal.drill));
     let file = begun.err.lines().find_map(|line| line.split_once(" is /").map(|(_, path)| format!("/{path}")));
     begun.ok();
-    has(&drill("check").fails(1), "Not yet");
+    let checked = drill("check");
+    assert_eq!(checked.code, 1, "{checked}");
+    has(&checked.out, "Not yet");
     has(&drill("hint").ok(), "Hint 1");
 
     let doctor = rehearsal.doctor.replace("FILE", file.as_deref().unwrap_or("no file was named"));

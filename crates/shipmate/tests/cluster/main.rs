@@ -11,6 +11,7 @@
 mod bad_input;
 mod doctor;
 mod drills;
+mod export;
 mod helm;
 mod inside;
 mod life;

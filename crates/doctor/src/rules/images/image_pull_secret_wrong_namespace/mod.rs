@@ -22,8 +22,11 @@ const FAILING: [&str; 3] = ["ImagePullBackOff", "ErrImagePull", "Init:ImagePullB
 fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
     let read = evidence.read();
     let denied = read.pulls.iter().filter(|pull| pull.answer == Answer::Denied);
-    for ((namespace, name), pulls) in grouped(denied, |pull| pull.pod.clone()) {
-        let Some(first) = pulls.first() else { continue };
+    let groups = grouped(denied, |pull| pull.pod.clone());
+    let named = groups.iter().any(|((_, name), _)| !name.is_empty());
+    for ((namespace, name), pulls) in groups {
+        // A journal tells of the same pulls without their pods.
+        let Some(first) = pulls.first().filter(|_| !(named && name.is_empty())) else { continue };
         let Access::Elsewhere(secret, found) = access(evidence, first) else { continue };
         let place = Place::Object {
             kind: "Pod".to_owned(),

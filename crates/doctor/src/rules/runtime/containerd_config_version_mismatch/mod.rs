@@ -27,7 +27,8 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
         let Some((span, cause, fix)) = mismatch(evidence, config) else { continue };
         seen.push(&config.node);
         let finding = findings.proven(Place::Text { item: config.item, span }, cause);
-        finding.weigh(1);
+        // A version that the whole file has wrong stands above any single table of it.
+        finding.weigh(if config.version() >= 3 { 3 } else { 1 });
         if let Some(version) = read.version(&config.node, "containerd") {
             finding.quote(version.item, version.line);
         }

@@ -21,6 +21,9 @@ pub const RULE: Rule = Rule {
     check,
 };
 
+/// A container that was killed within so many seconds is likely to be killed again.
+const LATELY: i64 = 600;
+
 static KERNEL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)(memory cgroup )?out of memory:? kill(?:ed)? process (\d+),? \(?([^\s),]+)").ok()
 });
@@ -63,7 +66,9 @@ fn of_container(evidence: &Evidence, pod: &Pod, container: &Container, findings:
     let cause = format!("the container `{}` was killed {limit}", container.name);
     let troubles: Vec<&Message> = symptoms(read, pod).collect();
     let finding = findings.proven(subjects::pod(pod, field), cause);
-    if container.ready && troubles.is_empty() {
+    // It is Ready between two deaths.
+    let lately = container.ended.as_ref().and_then(|ended| ended.ago).is_some_and(|ago| ago < LATELY);
+    if container.ready && troubles.is_empty() && !lately {
         finding.severity(Severity::Note);
     }
     for message in troubles {

@@ -1,0 +1,111 @@
+//! `shipmate diff`: the cluster against the files.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use operate::export::compare::{Comparison, Difference, Live, compare};
+use operate::export::{self, Collected, Failed, Key, Object, restore};
+use serde_json::{Value, json};
+
+use super::tell_failed;
+use crate::cli::Format;
+use crate::cli::export::Diff;
+use crate::commands::NotRunning;
+use crate::output;
+use crate::reach;
+
+/// Exit code when it can't be told.
+const COULD_NOT_LOOK: u8 = 2;
+/// Characters of a value that are shown.
+const VALUE: usize = 120;
+
+/// Drift has the exit code that failures have elsewhere; so these get another one.
+pub(super) fn code(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    match result {
+        Err(error) if !error.chain().any(|cause| cause.is::<NotRunning>()) => {
+            eprintln!("error: {error:#}");
+            Ok(ExitCode::from(COULD_NOT_LOOK))
+        }
+        result => result,
+    }
+}
+
+pub(super) async fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
+    let files = export::read(&arguments.directory)?;
+    let by_key = files.by_key()?;
+    let reached = reach::connect(&arguments.api.reach()).await?;
+    let (mut cluster, mut kinds) = (BTreeMap::new(), BTreeMap::new());
+    let index = export::collect(&reached.client, &files.index.options, |collected| {
+        match collected {
+            Collected::Object(Object { kind, value, managed }) => {
+                kinds.insert(Key::of(&value), kind.clone());
+                cluster.insert(Key::of(&value), Live { value, managed });
+            }
+            Collected::Again(kind) => cluster.retain(|key, _| (&key.group, &key.kind) != (&kind.group, &kind.kind)),
+        }
+        Ok(())
+    });
+    let index = index.await?;
+    let mut comparison = compare(&by_key, &cluster);
+    if !files.index.options.raw {
+        restore::settle(&reached.client, &kinds, &by_key, &cluster, &mut comparison).await;
+    }
+    // What may not be read is not known to be missing.
+    comparison.missing.retain(|key| !index.failed.iter().any(|failed| hides(failed, key)));
+    match arguments.output.output {
+        Format::Json => output::print_json(&json!({
+            "added": comparison.added, "missing": comparison.missing, "changed": comparison.changed,
+            "unchecked": index.failed,
+        }))?,
+        Format::Text => output::print(&text(&comparison))?,
+    }
+    let unchecked = tell_failed(&index.failed);
+    Ok(match (comparison.is_empty(), unchecked) {
+        (false, _) => ExitCode::FAILURE,
+        (true, true) => ExitCode::from(COULD_NOT_LOOK),
+        (true, false) => ExitCode::SUCCESS,
+    })
+}
+
+fn hides(failed: &Failed, key: &Key) -> bool {
+    failed.group == key.group && (failed.kind.is_empty() || failed.kind == key.kind)
+}
+
+fn text(comparison: &Comparison) -> String {
+    let mut text = String::new();
+    for key in &comparison.missing {
+        text.push_str(&format!("- {key}: in the files only\n"));
+    }
+    for key in &comparison.added {
+        text.push_str(&format!("+ {key}: in the cluster only\n"));
+    }
+    for changed in &comparison.changed {
+        text.push_str(&format!("~ {}\n", changed.key));
+        changed.differences.iter().for_each(|one| line(&mut text, one));
+    }
+    text
+}
+
+/// One field: what the file has, what the cluster has, who wrote that.
+fn line(text: &mut String, difference: &Difference) {
+    let (file, cluster) = (shown(difference.file.as_ref()), shown(difference.cluster.as_ref()));
+    let by = difference.by.as_ref().map(|by| format!("  ({}, {})", by.name, by.time)).unwrap_or_default();
+    writeln!(text, "    {}: {file} -> {cluster}{by}", difference.path).expect("a string takes everything");
+}
+
+/// The other way round: what the cluster has, and what the file makes of it.
+pub(super) fn back(text: &mut String, difference: &Difference) {
+    let (file, cluster) = (shown(difference.file.as_ref()), shown(difference.cluster.as_ref()));
+    let by = difference.by.as_ref().map(|by| format!("  (was set by {}, {})", by.name, by.time)).unwrap_or_default();
+    writeln!(text, "    {}: {cluster} -> {file}{by}", difference.path).expect("a string takes everything");
+}
+
+fn shown(value: Option<&Value>) -> String {
+    let Some(value) = value else { return "(none)".to_owned() };
+    let text = value.to_string();
+    if text.chars().count() <= VALUE {
+        return text;
+    }
+    format!("{}…", text.chars().take(VALUE).collect::<String>())
+}

@@ -1,0 +1,101 @@
+//! `shipmate export`, `diff`, `restore`: the cluster as files.
+//!
+//! Here is what a person sees. What is read, cleaned, written and compared is `operate::export`'s.
+
+mod diff;
+mod restore;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use operate::export::{self, Failed, Options};
+
+use crate::cli::export::{Diff, Export, Layout, Restore, Secrets};
+use crate::reach;
+
+/// Exit code when some kinds could not be read.
+const IN_PART: u8 = 4;
+/// How often the bar turns.
+const TICK: Duration = Duration::from_millis(100);
+
+pub(crate) fn export(arguments: &Export) -> anyhow::Result<ExitCode> {
+    on_runtime(until_interrupted(run(arguments)))
+}
+
+pub(crate) fn diff(arguments: &Diff) -> anyhow::Result<ExitCode> {
+    diff::code(on_runtime(diff::run(arguments)))
+}
+
+pub(crate) fn restore(arguments: &Restore) -> anyhow::Result<ExitCode> {
+    on_runtime(restore::run(arguments))
+}
+
+fn on_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start a runtime")?;
+    runtime.block_on(work)
+}
+
+/// Ends the work at an interrupt in a way that lets it tidy up.
+async fn until_interrupted(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut ended = signal(SignalKind::terminate()).context("listen for signals")?;
+    tokio::select! {
+        done = work => done,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted; the directory is as it was"),
+        _ = ended.recv() => bail!("ended; the directory is as it was"),
+    }
+}
+
+async fn run(arguments: &Export) -> anyhow::Result<ExitCode> {
+    let options = Options {
+        namespaces: arguments.namespace.clone(),
+        kinds: arguments.kinds.clone(),
+        all: arguments.all,
+        selector: arguments.selector.clone(),
+        raw: arguments.raw,
+        secrets: match arguments.secrets {
+            Secrets::Omit => export::Secrets::Omit,
+            Secrets::Plain => export::Secrets::Plain,
+        },
+        layout: match arguments.layout {
+            Layout::Tree => export::Layout::Tree,
+            Layout::Flat => export::Layout::Flat,
+        },
+    };
+    let reached = reach::connect(&arguments.api.reach()).await?;
+    let bar = bar();
+    let exported = export::export(&reached.client, &arguments.directory, &options, |objects| {
+        bar.set_position(u64::try_from(objects).unwrap_or(u64::MAX));
+    });
+    let exported = exported.await;
+    bar.finish_and_clear();
+    let exported = exported?;
+    let index = &exported.index;
+    let (kinds, directory) = (index.exported.len(), arguments.directory.display());
+    eprintln!("exported {} objects of {kinds} kinds to {directory}", exported.objects);
+    if !index.secrets_without_values.is_empty() {
+        let count = index.secrets_without_values.len();
+        eprintln!("{count} secrets are without their values (--secrets plain writes them in the clear)");
+    }
+    if exported.kept > 0 {
+        eprintln!("{} files of kinds that could not be read now stay as they were", exported.kept);
+    }
+    Ok(if tell_failed(&index.failed) { ExitCode::from(IN_PART) } else { ExitCode::SUCCESS })
+}
+
+/// Says what could not be read; whether there is any.
+fn tell_failed(failed: &[Failed]) -> bool {
+    for one in failed {
+        eprintln!("not read: {}: {}", one.what, one.why);
+    }
+    !failed.is_empty()
+}
+
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {pos} objects, {elapsed}");
+    let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.enable_steady_tick(TICK);
+    bar
+}
