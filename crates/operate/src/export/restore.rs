@@ -20,6 +20,7 @@ use super::compare::{Comparison, Difference, Live, differences, merge_patch};
 use super::files::{Export, Key};
 use super::kinds::Kind;
 use super::{Collected, ExportError, Object, Options, Secrets, collect};
+use crate::change::{ChangeError, Receipt, Record, Store, touched};
 
 /// As whom fields are managed.
 const MANAGER: &str = "shipmate-restore";
@@ -287,16 +288,38 @@ pub fn rank(key: &Key) -> u8 {
     }
 }
 
-/// Does what a plan says. `told` hears of each step as it is done; a step that fails does not keep the others from it.
-pub async fn apply(client: &Client, steps: &[Step], mut told: impl FnMut(&Step, Result<Done, String>)) {
+/// Does what a plan says, and writes a receipt of it. `told` hears of each step as it is done; a step that fails does not
+/// keep the others from it. Changes of secrets are not in the receipt: it would hold their values.
+///
+/// # Errors
+/// When the receipt can't be written; nothing is done after that.
+pub async fn apply(
+    client: &Client,
+    steps: &[Step],
+    store: &Store,
+    mut told: impl FnMut(&Step, Result<Done, String>),
+) -> Result<Receipt, ChangeError> {
+    let mut receipt = store.open()?;
+    let mut written = 0;
     for step in steps {
         let done = match &step.action {
             Action::Nothing | Action::Skip(_) => continue,
             Action::Create => create(client, step).await,
             Action::Change { patch, .. } => change(client, step, Some(patch)).await,
         };
+        let done = done.map(|(done, record)| {
+            receipt.changes.extend(record);
+            done
+        });
         told(step, done.map_err(|refused| refused.why));
+        // A large receipt is not written anew for each object.
+        if receipt.changes.len() - written > receipt.changes.len() / 20 {
+            store.write(&receipt)?;
+            written = receipt.changes.len();
+        }
     }
+    store.write(&receipt)?;
+    Ok(receipt)
 }
 
 fn path(step: &Step) -> Result<String, Refused> {
@@ -323,7 +346,7 @@ async fn write(client: &Client, method: http::Method, path: &str, kind: &str, bo
     ask::send(client, request.map_err(|error| refused(&error.to_string()))?).await
 }
 
-async fn create(client: &Client, step: &Step) -> Result<Done, Refused> {
+async fn create(client: &Client, step: &Step) -> Result<(Done, Option<Record>), Refused> {
     let path = path(step)?;
     if step.new_kind {
         until(
@@ -333,17 +356,25 @@ async fn create(client: &Client, step: &Step) -> Result<Done, Refused> {
         .await;
     }
     let managed = format!("{path}?fieldManager={MANAGER}");
-    match write(client, http::Method::POST, &managed, "application/json", &step.object).await {
-        Ok(_) => {}
+    let created = match write(client, http::Method::POST, &managed, "application/json", &step.object).await {
+        Ok(created) => created,
         // Controllers make some objects by themselves.
         Err(no) if no.code == 409 && no.why.contains("already exists") => return change(client, step, None).await,
         Err(no) => return Err(no),
-    }
+    };
     if step.key.group.is_empty() && step.key.kind == "Namespace" {
         let account = format!("/api/v1/namespaces/{}/serviceaccounts/default", step.key.name);
         until(ACCOUNT, async || ask::get(client, &account).await.is_ok()).await;
     }
-    Ok(Done::Created)
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let record = Record::Created {
+        api_version: text(&step.object["apiVersion"]),
+        kind: step.key.kind.clone(),
+        namespace: step.key.namespace.clone().unwrap_or_default(),
+        name: step.key.name.clone(),
+        uid: text(&created["metadata"]["uid"]),
+    };
+    Ok((Done::Created, Some(record)))
 }
 
 /// Looks until it is so, or the limit is over: then the next request says what is wrong.
@@ -355,7 +386,7 @@ async fn until(limit: Duration, mut so: impl AsyncFnMut() -> bool) {
 }
 
 /// Patches an object. Controllers that write its status come in between: then it is looked at once more.
-async fn change(client: &Client, step: &Step, planned: Option<&Value>) -> Result<Done, Refused> {
+async fn change(client: &Client, step: &Step, planned: Option<&Value>) -> Result<(Done, Option<Record>), Refused> {
     let mut tries = TRIES;
     loop {
         tries -= 1;
@@ -367,7 +398,7 @@ async fn change(client: &Client, step: &Step, planned: Option<&Value>) -> Result
 }
 
 /// Patches an object, if that is still the patch that was planned.
-async fn change_once(client: &Client, step: &Step, planned: Option<&Value>) -> Result<Done, Refused> {
+async fn change_once(client: &Client, step: &Step, planned: Option<&Value>) -> Result<(Done, Option<Record>), Refused> {
     let path = named(step)?;
     let live = ask::get(client, &path).await?;
     let mut value = live.clone();
@@ -382,16 +413,26 @@ async fn change_once(client: &Client, step: &Step, planned: Option<&Value>) -> R
     let there = Live { value, managed: Value::Null };
     let mut patch = match decide(&step.key, &step.object, Some(&there)) {
         Action::Change { patch, .. } => patch,
-        _ => return Ok(Done::Already),
+        _ => return Ok((Done::Already, None)),
     };
     if planned.is_some_and(|planned| *planned != patch) {
         return Err(refused("it was changed in the meantime: restore again"));
     }
     keep_node_ports(&mut patch, &live);
+    let touches = patch.clone();
     patch["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
     let managed = format!("{path}?fieldManager={MANAGER}");
-    write(client, http::Method::PATCH, &managed, "application/merge-patch+json", &patch).await?;
-    Ok(Done::Changed)
+    let patched = write(client, http::Method::PATCH, &managed, "application/merge-patch+json", &patch).await?;
+    let record = Record::Object {
+        api_version: step.object["apiVersion"].as_str().unwrap_or_default().to_owned(),
+        kind: step.key.kind.clone(),
+        namespace: step.key.namespace.clone().unwrap_or_default(),
+        name: step.key.name.clone(),
+        before: touched(&touches, &live),
+        after: touched(&touches, &patched),
+        done: true,
+    };
+    Ok((Done::Changed, Some(record).filter(|_| !step.key.is_secret())))
 }
 
 /// A list is replaced as a whole: ports that stay keep the node ports that they have.

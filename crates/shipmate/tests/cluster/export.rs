@@ -116,7 +116,21 @@ fn what_was_changed_is_changed_back(cluster: &Cluster, restore: &str) {
     has(&answer.out, "spec.replicas: 1 -> 3");
     has(&answer.out, "spec.ports[port=80].targetPort: 9 -> 80");
     assert_eq!(cluster.field("-n shop service/web", ".spec.ports[0].nodePort"), port);
+    undone(cluster, &answer.err, restore);
     assert_eq!(cluster.shipmate(&format!("diff {}", dir(cluster).display())).ok(), "");
+}
+
+/// A restore is undone by its receipt, and made again.
+fn undone(cluster: &Cluster, said: &str, restore: &str) {
+    let id = said.split("receipt ").nth(1).unwrap().split(':').next().unwrap();
+    cluster.kubectl("delete configmap settings -n shop");
+    let created = cluster.shipmate(restore).fails(0);
+    let second = created.split("receipt ").nth(1).unwrap().split(':').next().unwrap();
+    cluster.shipmate(&format!("doctor undo {second} --yes")).ok();
+    has(&cluster.refused("get configmap settings -n shop"), "NotFound");
+    cluster.shipmate(&format!("doctor undo {id} --yes")).ok();
+    assert_eq!(cluster.field("-n shop deployment/web", ".spec.replicas"), "1");
+    has(&cluster.shipmate(restore).fails(0), "1 to create, 2 to change");
 }
 
 /// Secrets that were exported without their values are left alone, or named.
