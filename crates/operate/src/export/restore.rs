@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::ask::{self, Refused};
-use super::clean::{OMITTED, clean, hide};
+use super::clean::{LAST_APPLIED, OMITTED, clean, hide};
 use super::compare::{Comparison, Difference, Live, differences, merge_patch};
 use super::files::{Export, Key};
 use super::kinds::Kind;
@@ -197,10 +197,12 @@ pub async fn settle(
     comparison.changed.retain(|changed| !changed.differences.is_empty());
 }
 
-/// A file's object as it is sent: also of a raw export only what somebody meant.
+/// A file's object as it is sent: also of a raw export only what somebody meant. What is clean already is meant as it is.
 fn prepared(key: &Key, file: &Value) -> Value {
     let mut object = file.clone();
-    clean(&mut object, &mut BTreeSet::new());
+    if !object["metadata"]["uid"].is_null() {
+        clean(&mut object, &mut BTreeSet::new());
+    }
     if key.is_secret()
         && let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
     {
@@ -232,6 +234,20 @@ pub fn decide(key: &Key, file: &Value, live: Option<&Live>) -> Action {
         return Action::Nothing;
     }
     Action::Change { patch: merge_patch(&there, &wanted), differences }
+}
+
+/// The object with kubectl's record of what was applied, where that is how the next export knows which of the values that
+/// controllers may assign were chosen.
+fn remembering(step: &Step) -> Value {
+    let mut object = step.object.clone();
+    if step.key.group.is_empty()
+        && matches!(step.key.kind.as_str(), "Service" | "Pod")
+        && let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut)
+    {
+        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+        annotations[LAST_APPLIED] = step.object.to_string().into();
+    }
+    object
 }
 
 fn lacks_values(key: &Key, file: &Value) -> bool {
@@ -356,7 +372,7 @@ async fn create(client: &Client, step: &Step) -> Result<(Done, Option<Record>), 
         .await;
     }
     let managed = format!("{path}?fieldManager={MANAGER}");
-    let created = match write(client, http::Method::POST, &managed, "application/json", &step.object).await {
+    let created = match write(client, http::Method::POST, &managed, "application/json", &remembering(step)).await {
         Ok(created) => created,
         // Controllers make some objects by themselves.
         Err(no) if no.code == 409 && no.why.contains("already exists") => return change(client, step, None).await,
@@ -420,6 +436,11 @@ async fn change_once(client: &Client, step: &Step, planned: Option<&Value>) -> R
     }
     keep_node_ports(&mut patch, &live);
     let touches = patch.clone();
+    if let Some(applied) = remembering(step).pointer_mut("/metadata/annotations").map(|all| all[LAST_APPLIED].take())
+        && applied.is_string()
+    {
+        patch["metadata"]["annotations"][LAST_APPLIED] = applied;
+    }
     patch["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
     let managed = format!("{path}?fieldManager={MANAGER}");
     let patched = write(client, http::Method::PATCH, &managed, "application/merge-patch+json", &patch).await?;
@@ -513,6 +534,9 @@ mod tests {
             prepared(&Key::of(&raw), &raw),
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})
         );
+        let chosen = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"},
+            "spec": {"clusterIP": "10.0.0.7", "ports": [{"port": 80, "nodePort": 30001}]}});
+        assert_eq!(prepared(&Key::of(&chosen), &chosen), chosen, "what stands in a clean file was chosen");
     }
 
     #[test]
