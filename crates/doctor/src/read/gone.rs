@@ -1,14 +1,15 @@
 //! What journals say about pods and images that nobody waits for any more.
 //!
 //! A journal tells of the past, a list of all pods of the present. Where such a list is in the evidence as objects,
-//! journals are judged by it: a pull that failed for a pod which is gone, or runs by now, is over.
+//! journals are judged by it: a pull that failed for a pod which is gone, or runs by now, is over. So are a gone pod's
+//! events.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::messages::Message;
+use super::messages::{Message, Speaker};
 use super::pods::Pod;
 use super::pulls::quoted_image;
 use super::reference::Reference;
@@ -25,8 +26,14 @@ pub(super) fn settle(messages: &mut [Message], items: &[Item], pods: &[Pod]) {
     if lists.is_empty() {
         return;
     }
-    let listed = pods.iter().filter(|pod| lists.contains(&pod.item));
-    let waiting: Vec<&Pod> = listed.filter(|pod| pod.ready != Some(true) && pod.phase != "Succeeded").collect();
+    let listed: Vec<&Pod> = pods.iter().filter(|pod| lists.contains(&pod.item)).collect();
+    let there: HashSet<(&str, &str)> = listed.iter().map(|pod| (pod.namespace.as_str(), pod.name.as_str())).collect();
+    let of_pods = |message: &&mut Message| message.speaker == Speaker::Event && !message.pod.1.is_empty();
+    for message in messages.iter_mut().filter(of_pods) {
+        message.over |= !there.contains(&(message.pod.0.as_str(), message.pod.1.as_str()));
+    }
+    let waiting: Vec<&Pod> =
+        listed.into_iter().filter(|pod| pod.ready != Some(true) && pod.phase != "Succeeded").collect();
     let names: HashSet<(&str, &str)> = waiting.iter().map(|pod| (pod.namespace.as_str(), pod.name.as_str())).collect();
     let images: HashSet<String> = waiting
         .iter()

@@ -281,7 +281,8 @@ fn loudness(kind: ItemKind, line: &str) -> Level {
 fn restarted(messages: &mut [Message]) {
     let last = messages.iter().rposition(|message| message.text.starts_with("starting containerd")).unwrap_or(0);
     for message in &mut messages[..last] {
-        message.over = message.text.contains("failed to load");
+        let of_a_start = ["failed to load", "could not use snapshotter"];
+        message.over = of_a_start.iter().any(|words| message.text.contains(words));
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn matching(secrets: &[std::sync::Arc<Secret>], image: &ImageName) ->
     let mut found: Vec<(usize, AuthConfig)> = Vec::new();
     for (key, entry) in secrets.iter().flat_map(|secret| entries(secret)) {
         if fits(&key, image) {
-            found.push((key.len(), entry.into_auth(&key)));
+            found.push((key.len(), entry.into_auth()));
         }
     }
     found.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
@@ -60,7 +60,9 @@ fn entries(secret: &Secret) -> Vec<(String, Entry)> {
 }
 
 impl Entry {
-    fn into_auth(self, server: &str) -> AuthConfig {
+    /// Without the server's address: containerd would read the key as a URL, and a secret's key such as `1.2.3.4:5000` is
+    /// none. That it fits the image has been decided here.
+    fn into_auth(self) -> AuthConfig {
         let decoded = STANDARD.decode(self.auth.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let (username, password) = match decoded.as_deref().and_then(|text| text.split_once(':')) {
             Some((username, password)) if self.username.is_empty() => (username.to_owned(), password.to_owned()),
@@ -69,7 +71,6 @@ impl Entry {
         AuthConfig {
             username,
             password,
-            server_address: server.to_owned(),
             identity_token: self.identity_token,
             registry_token: self.registry_token,
             ..AuthConfig::default()

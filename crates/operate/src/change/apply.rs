@@ -119,6 +119,7 @@ async fn change(
             let words = format!("changed {}", file::shown(node.as_deref(), path));
             Ok((record, words))
         }
+        Record::Created { .. } => unreachable!("a plan creates nothing"),
         Record::Object { before, after, done, .. } => {
             let object = &plan.objects[number - plan.files.len()];
             let live = object.read(ground).await?;

@@ -16,6 +16,7 @@ mod undo;
 
 pub use apply::{apply, restart};
 pub use ground::Ground;
+pub(crate) use object::touched;
 pub use plan::{FileChange, ObjectChange, Plan, Refusal};
 pub use receipt::{Receipt, Record, Restarted, Store};
 pub use undo::{Undone, undo};
@@ -50,6 +51,9 @@ pub enum ChangeError {
     /// An object is no longer what was looked at.
     #[error("{0} was changed in the meantime: look again")]
     ObjectChanged(String),
+    /// An object was created, and others may have put something into it.
+    #[error("deleting {0} would delete what others keep in it: delete it yourself if that is meant")]
+    HoldsOthers(String),
     /// The API refused.
     #[error("could not change {object}")]
     Api {

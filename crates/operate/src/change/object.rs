@@ -1,6 +1,6 @@
 //! Objects of the API: patched while they are what was looked at.
 
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::core::GroupVersionKind;
 use serde_json::{Map, Value};
 
@@ -51,8 +51,28 @@ impl ObjectChange {
     }
 }
 
+impl ObjectChange {
+    /// Whether the object is there, with the id that it was created with.
+    pub(super) async fn is_there(&self, ground: &Ground, uid: &str) -> Result<bool, ChangeError> {
+        let api = self.api(ground).await?;
+        match api.get_opt(&self.name).await.map_err(|source| self.refused(source))? {
+            None => Ok(false),
+            Some(object) if object.metadata.uid.as_deref() == Some(uid) => Ok(true),
+            Some(_) => Err(ChangeError::ObjectChanged(self.shown())),
+        }
+    }
+
+    /// Deletes the object, if it is the one with this id.
+    pub(super) async fn delete(&self, ground: &Ground, uid: &str) -> Result<(), ChangeError> {
+        let api = self.api(ground).await?;
+        let condition = Preconditions { uid: Some(uid.to_owned()), ..Preconditions::default() };
+        let parameters = DeleteParams::background().preconditions(condition);
+        api.delete(&self.name, &parameters).await.map(drop).map_err(|source| self.refused(source))
+    }
+}
+
 /// What an object has in the places that a merge patch touches; `null` where it has nothing.
-pub(super) fn touched(patch: &Value, object: &Value) -> Value {
+pub(crate) fn touched(patch: &Value, object: &Value) -> Value {
     match (patch, object) {
         (Value::Object(patch), Value::Object(object)) => {
             let one = |(key, patch): (&String, &Value)| {

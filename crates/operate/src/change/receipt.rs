@@ -50,6 +50,19 @@ pub enum Record {
         /// Whether the change is known to have been made.
         done: bool,
     },
+    /// An object was created.
+    Created {
+        /// Such as `apps/v1`.
+        api_version: String,
+        /// Such as `Deployment`.
+        kind: String,
+        /// Empty for objects without one.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// What tells it from one of the same name that somebody else made.
+        uid: String,
+    },
 }
 
 /// A unit that was restarted.
@@ -105,6 +118,22 @@ impl Store {
         self.0.join(id)
     }
 
+    /// Begins a receipt to which changes are added as they are made.
+    pub(crate) fn open(&self) -> Result<Receipt, ChangeError> {
+        let now = jiff::Zoned::now();
+        let receipt = Receipt {
+            version: 1,
+            id: self.begin(&now)?,
+            time: now.timestamp().to_string(),
+            findings: Vec::new(),
+            changes: Vec::new(),
+            restarted: Vec::new(),
+            undone: false,
+        };
+        self.write(&receipt)?;
+        Ok(receipt)
+    }
+
     /// Makes a new receipt's directory; gives its name.
     pub(super) fn begin(&self, now: &jiff::Zoned) -> Result<String, ChangeError> {
         let mut builder = fs::DirBuilder::new();
@@ -125,7 +154,7 @@ impl Store {
     }
 
     /// Writes a receipt, whole or not at all.
-    pub(super) fn write(&self, receipt: &Receipt) -> Result<(), ChangeError> {
+    pub(crate) fn write(&self, receipt: &Receipt) -> Result<(), ChangeError> {
         let mut text = serde_json::to_string_pretty(receipt).unwrap_or_default();
         text.push('\n');
         self.put(&receipt.id, RECEIPT, &text)

@@ -37,6 +37,10 @@ pub async fn undo(
                 let object = object_of(record);
                 (object.shown(), object_back(&object, record, ground, preview).await)
             }
+            Record::Created { uid, .. } => {
+                let object = object_of(record);
+                (object.shown(), created_back(&object, uid, ground, preview).await)
+            }
         };
         undone.push(match back {
             Ok(true) => Undone::PutBack(name),
@@ -80,17 +84,38 @@ async fn file_back(
 }
 
 fn object_of(record: &Record) -> ObjectChange {
-    let Record::Object { api_version, kind, namespace, name, before, .. } = record else {
-        unreachable!("it is called for objects only");
+    let (api_version, kind, namespace, name, before) = match record {
+        Record::Object { api_version, kind, namespace, name, before, .. } => {
+            (api_version, kind, namespace, name, before.clone())
+        }
+        Record::Created { api_version, kind, namespace, name, .. } => (api_version, kind, namespace, name, Value::Null),
+        Record::File { .. } => unreachable!("it is called for objects only"),
     };
     ObjectChange {
         api_version: api_version.clone(),
         kind: kind.clone(),
         namespace: namespace.clone(),
         name: name.clone(),
-        patch: before.clone(),
+        patch: before,
         seen: None,
     }
+}
+
+/// Kinds whose deletion takes along what others keep in them.
+const HOLDERS: &[&str] = &["CustomResourceDefinition", "Namespace", "PersistentVolume", "PersistentVolumeClaim"];
+
+/// Deletes what was created; false when it is gone already.
+async fn created_back(object: &ObjectChange, uid: &str, ground: &Ground, preview: bool) -> Result<bool, ChangeError> {
+    if !object.is_there(ground, uid).await? {
+        return Ok(false);
+    }
+    if HOLDERS.contains(&object.kind.as_str()) {
+        return Err(ChangeError::HoldsOthers(object.shown()));
+    }
+    if !preview {
+        object.delete(ground, uid).await?;
+    }
+    Ok(true)
 }
 
 /// Puts an object's touched places back; false when they are back already.

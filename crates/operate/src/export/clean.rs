@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::Secrets;
 
 /// kubectl's record of what was applied; it holds a secret's values.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Names the keys of a secret whose values are not in the file.
 pub const OMITTED: &str = "shipmate.dev/omitted-values";
 

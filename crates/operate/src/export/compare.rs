@@ -316,7 +316,10 @@ mod tests {
                 "fieldsV1": {"f:spec": {"f:replicas": {}}}},
         ]);
         let key = Key::of(&json!({"kind": "Deployment"}));
-        let object = |replicas: i32, image: &str| json!({"spec": {"replicas": replicas, "template": {"containers": [{"name": "web", "image": image}]}}});
+        let object = |replicas: i32, image: &str| {
+            let template = json!({"containers": [{"name": "web", "image": image}]});
+            json!({"spec": {"replicas": replicas, "template": template}})
+        };
         let found = differences(&key, &object(1, "a"), &object(2, "b"), &managed);
         let by: Vec<_> = found.iter().map(|one| one.by.as_ref().map(|by| by.name.as_str())).collect();
         assert_eq!(by, [Some("scaler"), Some("kubectl")]);

@@ -15,11 +15,12 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::ask::{self, Refused};
-use super::clean::{OMITTED, clean, hide};
+use super::clean::{LAST_APPLIED, OMITTED, clean, hide};
 use super::compare::{Comparison, Difference, Live, differences, merge_patch};
 use super::files::{Export, Key};
 use super::kinds::Kind;
 use super::{Collected, ExportError, Object, Options, Secrets, collect};
+use crate::change::{ChangeError, Receipt, Record, Store, touched};
 
 /// As whom fields are managed.
 const MANAGER: &str = "shipmate-restore";
@@ -196,10 +197,12 @@ pub async fn settle(
     comparison.changed.retain(|changed| !changed.differences.is_empty());
 }
 
-/// A file's object as it is sent: also of a raw export only what somebody meant.
+/// A file's object as it is sent: also of a raw export only what somebody meant. What is clean already is meant as it is.
 fn prepared(key: &Key, file: &Value) -> Value {
     let mut object = file.clone();
-    clean(&mut object, &mut BTreeSet::new());
+    if !object["metadata"]["uid"].is_null() {
+        clean(&mut object, &mut BTreeSet::new());
+    }
     if key.is_secret()
         && let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
     {
@@ -231,6 +234,20 @@ pub fn decide(key: &Key, file: &Value, live: Option<&Live>) -> Action {
         return Action::Nothing;
     }
     Action::Change { patch: merge_patch(&there, &wanted), differences }
+}
+
+/// The object with kubectl's record of what was applied, where that is how the next export knows which of the values that
+/// controllers may assign were chosen.
+fn remembering(step: &Step) -> Value {
+    let mut object = step.object.clone();
+    if step.key.group.is_empty()
+        && matches!(step.key.kind.as_str(), "Service" | "Pod")
+        && let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut)
+    {
+        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+        annotations[LAST_APPLIED] = step.object.to_string().into();
+    }
+    object
 }
 
 fn lacks_values(key: &Key, file: &Value) -> bool {
@@ -287,16 +304,38 @@ pub fn rank(key: &Key) -> u8 {
     }
 }
 
-/// Does what a plan says. `told` hears of each step as it is done; a step that fails does not keep the others from it.
-pub async fn apply(client: &Client, steps: &[Step], mut told: impl FnMut(&Step, Result<Done, String>)) {
+/// Does what a plan says, and writes a receipt of it. `told` hears of each step as it is done; a step that fails does not
+/// keep the others from it. Changes of secrets are not in the receipt: it would hold their values.
+///
+/// # Errors
+/// When the receipt can't be written; nothing is done after that.
+pub async fn apply(
+    client: &Client,
+    steps: &[Step],
+    store: &Store,
+    mut told: impl FnMut(&Step, Result<Done, String>),
+) -> Result<Receipt, ChangeError> {
+    let mut receipt = store.open()?;
+    let mut written = 0;
     for step in steps {
         let done = match &step.action {
             Action::Nothing | Action::Skip(_) => continue,
             Action::Create => create(client, step).await,
             Action::Change { patch, .. } => change(client, step, Some(patch)).await,
         };
+        let done = done.map(|(done, record)| {
+            receipt.changes.extend(record);
+            done
+        });
         told(step, done.map_err(|refused| refused.why));
+        // A large receipt is not written anew for each object.
+        if receipt.changes.len() - written > receipt.changes.len() / 20 {
+            store.write(&receipt)?;
+            written = receipt.changes.len();
+        }
     }
+    store.write(&receipt)?;
+    Ok(receipt)
 }
 
 fn path(step: &Step) -> Result<String, Refused> {
@@ -323,7 +362,7 @@ async fn write(client: &Client, method: http::Method, path: &str, kind: &str, bo
     ask::send(client, request.map_err(|error| refused(&error.to_string()))?).await
 }
 
-async fn create(client: &Client, step: &Step) -> Result<Done, Refused> {
+async fn create(client: &Client, step: &Step) -> Result<(Done, Option<Record>), Refused> {
     let path = path(step)?;
     if step.new_kind {
         until(
@@ -333,17 +372,25 @@ async fn create(client: &Client, step: &Step) -> Result<Done, Refused> {
         .await;
     }
     let managed = format!("{path}?fieldManager={MANAGER}");
-    match write(client, http::Method::POST, &managed, "application/json", &step.object).await {
-        Ok(_) => {}
+    let created = match write(client, http::Method::POST, &managed, "application/json", &remembering(step)).await {
+        Ok(created) => created,
         // Controllers make some objects by themselves.
         Err(no) if no.code == 409 && no.why.contains("already exists") => return change(client, step, None).await,
         Err(no) => return Err(no),
-    }
+    };
     if step.key.group.is_empty() && step.key.kind == "Namespace" {
         let account = format!("/api/v1/namespaces/{}/serviceaccounts/default", step.key.name);
         until(ACCOUNT, async || ask::get(client, &account).await.is_ok()).await;
     }
-    Ok(Done::Created)
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let record = Record::Created {
+        api_version: text(&step.object["apiVersion"]),
+        kind: step.key.kind.clone(),
+        namespace: step.key.namespace.clone().unwrap_or_default(),
+        name: step.key.name.clone(),
+        uid: text(&created["metadata"]["uid"]),
+    };
+    Ok((Done::Created, Some(record)))
 }
 
 /// Looks until it is so, or the limit is over: then the next request says what is wrong.
@@ -355,7 +402,7 @@ async fn until(limit: Duration, mut so: impl AsyncFnMut() -> bool) {
 }
 
 /// Patches an object. Controllers that write its status come in between: then it is looked at once more.
-async fn change(client: &Client, step: &Step, planned: Option<&Value>) -> Result<Done, Refused> {
+async fn change(client: &Client, step: &Step, planned: Option<&Value>) -> Result<(Done, Option<Record>), Refused> {
     let mut tries = TRIES;
     loop {
         tries -= 1;
@@ -367,7 +414,7 @@ async fn change(client: &Client, step: &Step, planned: Option<&Value>) -> Result
 }
 
 /// Patches an object, if that is still the patch that was planned.
-async fn change_once(client: &Client, step: &Step, planned: Option<&Value>) -> Result<Done, Refused> {
+async fn change_once(client: &Client, step: &Step, planned: Option<&Value>) -> Result<(Done, Option<Record>), Refused> {
     let path = named(step)?;
     let live = ask::get(client, &path).await?;
     let mut value = live.clone();
@@ -382,16 +429,31 @@ async fn change_once(client: &Client, step: &Step, planned: Option<&Value>) -> R
     let there = Live { value, managed: Value::Null };
     let mut patch = match decide(&step.key, &step.object, Some(&there)) {
         Action::Change { patch, .. } => patch,
-        _ => return Ok(Done::Already),
+        _ => return Ok((Done::Already, None)),
     };
     if planned.is_some_and(|planned| *planned != patch) {
         return Err(refused("it was changed in the meantime: restore again"));
     }
     keep_node_ports(&mut patch, &live);
+    let touches = patch.clone();
+    if let Some(applied) = remembering(step).pointer_mut("/metadata/annotations").map(|all| all[LAST_APPLIED].take())
+        && applied.is_string()
+    {
+        patch["metadata"]["annotations"][LAST_APPLIED] = applied;
+    }
     patch["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
     let managed = format!("{path}?fieldManager={MANAGER}");
-    write(client, http::Method::PATCH, &managed, "application/merge-patch+json", &patch).await?;
-    Ok(Done::Changed)
+    let patched = write(client, http::Method::PATCH, &managed, "application/merge-patch+json", &patch).await?;
+    let record = Record::Object {
+        api_version: step.object["apiVersion"].as_str().unwrap_or_default().to_owned(),
+        kind: step.key.kind.clone(),
+        namespace: step.key.namespace.clone().unwrap_or_default(),
+        name: step.key.name.clone(),
+        before: touched(&touches, &live),
+        after: touched(&touches, &patched),
+        done: true,
+    };
+    Ok((Done::Changed, Some(record).filter(|_| !step.key.is_secret())))
 }
 
 /// A list is replaced as a whole: ports that stay keep the node ports that they have.
@@ -472,6 +534,9 @@ mod tests {
             prepared(&Key::of(&raw), &raw),
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})
         );
+        let chosen = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"},
+            "spec": {"clusterIP": "10.0.0.7", "ports": [{"port": 80, "nodePort": 30001}]}});
+        assert_eq!(prepared(&Key::of(&chosen), &chosen), chosen, "what stands in a clean file was chosen");
     }
 
     #[test]

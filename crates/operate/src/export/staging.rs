@@ -1,6 +1,6 @@
 //! A new export beside the old one, which takes its place in one step.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -101,7 +101,8 @@ impl Staging {
         };
         // From here on the directory may hold what is not ours: it is removed only when that was moved.
         let _ = self.directory.keep();
-        take_over(&old, target, Path::new(""), ours)?;
+        let folders = ours.iter().flat_map(|file| file.ancestors().skip(1)).collect();
+        take_over(&old, target, Path::new(""), (ours, &folders))?;
         fs::remove_dir_all(&old).map_err(ExportError::io("remove", &old))
     }
 }
@@ -118,7 +119,12 @@ fn by_steps(new: &Path, target: &Path) -> Result<PathBuf, ExportError> {
 }
 
 /// Moves what is not ours from the old directory into the new one; what the new one has goes before.
-fn take_over(old: &Path, new: &Path, below: &Path, ours: &BTreeSet<PathBuf>) -> Result<(), ExportError> {
+fn take_over(
+    old: &Path,
+    new: &Path,
+    below: &Path,
+    (ours, folders): (&BTreeSet<PathBuf>, &HashSet<&Path>),
+) -> Result<(), ExportError> {
     let folder = old.join(below);
     for entry in fs::read_dir(&folder).map_err(ExportError::io("read", &folder))? {
         let entry = entry.map_err(ExportError::io("read", &folder))?;
@@ -128,9 +134,8 @@ fn take_over(old: &Path, new: &Path, below: &Path, ours: &BTreeSet<PathBuf>) -> 
         }
         let (from, to) = (entry.path(), new.join(&path));
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let holds_ours = is_folder && ours.iter().any(|file| file.starts_with(&path));
-        if is_folder && (holds_ours || to.exists()) {
-            take_over(old, new, &path, ours)?;
+        if is_folder && (folders.contains(path.as_path()) || to.exists()) {
+            take_over(old, new, &path, (ours, folders))?;
         } else if !to.exists() {
             if let Some(parent) = to.parent() {
                 fs::create_dir_all(parent).map_err(ExportError::io("make", parent))?;

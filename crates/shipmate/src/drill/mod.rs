@@ -21,6 +21,7 @@ mod pull_secret_wrong;
 mod registry;
 mod stage;
 mod untrusted_ca;
+mod upgrade_breaks;
 
 pub(crate) use stage::Stage;
 
@@ -69,6 +70,7 @@ pub(crate) const DRILLS: &[Drill] = &[
     disk_full::DRILL,
     old_manifest::DRILL,
     lost_kubeconfig::DRILL,
+    upgrade_breaks::DRILL,
 ];
 
 /// The drill of that name.

@@ -134,6 +134,15 @@ impl Stage {
         })
     }
 
+    /// An object of the namespace `default`; `None` when there is none.
+    pub(crate) fn get(&self, api_version: &str, kind: &str, name: &str) -> anyhow::Result<Option<Value>> {
+        let wanted = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}});
+        self.with_client(async |client| {
+            let found = api(&client, &wanted).await?.get_opt(name).await?;
+            Ok(found.map(serde_json::to_value).transpose()?)
+        })
+    }
+
     /// Whether the API server would take an object: asked by a dry run.
     pub(crate) fn would_take(&self, object: &Value) -> anyhow::Result<()> {
         self.with_client(async |client| {

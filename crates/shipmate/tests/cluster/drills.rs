@@ -128,6 +128,27 @@ fn a_kubeconfig_that_points_nowhere() {
     });
 }
 
+/// Here the machine itself may have more that stands in the way of an upgrade: only the drill's own finding must go.
+#[test]
+fn an_upgrade_that_would_break() {
+    let place = Place::new("upgrade");
+    let name = place.name("");
+    let drill = |command: &str| place.shipmate(&format!("drill --name {name} {command}"));
+    let found = || {
+        let report = place.shipmate("doctor upgrade --to 1.37 -o json");
+        let report: Value = serde_json::from_str(&report.out).unwrap();
+        let findings = report["findings"].as_array().unwrap().clone();
+        findings.into_iter().find(|finding| finding["key"] == "upgrade-removed-api-applied")
+    };
+    drill("start upgrade-breaks").ok();
+    assert_eq!(drill("check").code, 1);
+    has(&found().unwrap()["place"].to_string(), "shop");
+    drill("solve").ok();
+    has(&drill("check").ok(), "Mended");
+    assert_eq!(found(), None);
+    drill("reset").ok();
+}
+
 fn rehearse(rehearsal: &Rehearsal) {
     let place = Place::new(rehearsal.drill);
     let name = place.name("");

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Cluster, Place, has, lacks};
 
@@ -49,9 +49,15 @@ fn what_was_deleted_comes_back() {
     cluster.kubectl(&format!("apply -f {everything}"));
     cluster.kubectl(&format!("create secret generic quiet -n shop --from-literal=password={SECRET}"));
     cluster.apply(WIDGETS);
+    cluster.apply_all(&by_hand());
+    cluster.ready("-n shop pod/bare");
     cluster.kubectl("rollout status -n shop deployment/web --timeout=60s");
     let before = exported(&cluster, "--secrets plain");
     file(&before, "_cluster/customresourcedefinition/widgets.example.com.yaml");
+    lacks(file(&before, "shop/pod/bare.yaml"), "kube-api-access");
+    lacks(file(&before, "shop/pod/bare.yaml"), "nodeName");
+    has(file(&before, "shop/persistentvolumeclaim/fixed.yaml"), "volumeName: fixed");
+    has(file(&before, "shop/service/chosen.yaml"), "nodePort: 31999");
     let restore = format!("restore {} --yes", dir(&cluster).display());
     has(&cluster.shipmate(&restore).fails(0), "0 to create, 0 to change");
     delete_all(&cluster);
@@ -79,10 +85,26 @@ const WIDGETS: &str = "{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourc
     [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, \
     properties: {size: {type: integer}}}}}}}]}}";
 
+/// A pod that nobody owns, a claim on a volume of one's choice, a port of one's choice.
+fn by_hand() -> Vec<Value> {
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "namespace": "shop"},
+        "spec": {"containers": [{"name": "bare", "image": "shipmate.local/web:1.0"}]}});
+    let size = json!({"storage": "1Gi"});
+    let volume = json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "fixed"}, "spec": {
+        "capacity": size, "accessModes": ["ReadWriteMany"], "hostPath": {"path": "/tmp/fixed"},
+        "claimRef": {"name": "fixed", "namespace": "shop"}, "persistentVolumeReclaimPolicy": "Retain"}});
+    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "fixed", "namespace": "shop"}, "spec": {"volumeName": "fixed", "storageClassName": "",
+        "accessModes": ["ReadWriteMany"], "resources": {"requests": size}}});
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "chosen", "namespace": "shop"},
+        "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 31999}], "selector": {"app": "web"}}});
+    vec![pod, volume, claim, service]
+}
+
 fn delete_all(cluster: &Cluster) {
     cluster.kubectl("delete crd widgets.example.com");
     cluster.kubectl("delete namespace shop");
-    cluster.kubectl("delete pv shop-disk");
+    cluster.kubectl("delete pv shop-disk fixed");
     for object in ["storageclass slow", "ingressclass none", "priorityclass important", "runtimeclass runc"] {
         cluster.kubectl(&format!("delete {object}"));
     }
@@ -116,7 +138,21 @@ fn what_was_changed_is_changed_back(cluster: &Cluster, restore: &str) {
     has(&answer.out, "spec.replicas: 1 -> 3");
     has(&answer.out, "spec.ports[port=80].targetPort: 9 -> 80");
     assert_eq!(cluster.field("-n shop service/web", ".spec.ports[0].nodePort"), port);
+    undone(cluster, &answer.err, restore);
     assert_eq!(cluster.shipmate(&format!("diff {}", dir(cluster).display())).ok(), "");
+}
+
+/// A restore is undone by its receipt, and made again.
+fn undone(cluster: &Cluster, said: &str, restore: &str) {
+    let id = said.split("receipt ").nth(1).unwrap().split(':').next().unwrap();
+    cluster.kubectl("delete configmap settings -n shop");
+    let created = cluster.shipmate(restore).fails(0);
+    let second = created.split("receipt ").nth(1).unwrap().split(':').next().unwrap();
+    cluster.shipmate(&format!("doctor undo {second} --yes")).ok();
+    has(&cluster.refused("get configmap settings -n shop"), "NotFound");
+    cluster.shipmate(&format!("doctor undo {id} --yes")).ok();
+    assert_eq!(cluster.field("-n shop deployment/web", ".spec.replicas"), "1");
+    has(&cluster.shipmate(restore).fails(0), "1 to create, 2 to change");
 }
 
 /// Secrets that were exported without their values are left alone, or named.

@@ -17,9 +17,9 @@ pub(super) async fn run(undo: &Undo, arguments: &Doctor) -> anyhow::Result<ExitC
     }
     let nodes = receipt.changes.iter().filter_map(|change| match change {
         Record::File { node, .. } => node.clone(),
-        Record::Object { .. } => None,
+        Record::Object { .. } | Record::Created { .. } => None,
     });
-    let objects = receipt.changes.iter().any(|change| matches!(change, Record::Object { .. }));
+    let objects = receipt.changes.iter().any(|change| !matches!(change, Record::File { .. }));
     let ground = live::ground(arguments, nodes.collect(), objects).await?;
     let seen = change::undo(&mut receipt, &ground, &store, true).await?;
     tell(&seen, "will be put back");

@@ -40,10 +40,12 @@ fn on_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::R
 /// Ends the work at an interrupt in a way that lets it tidy up.
 async fn until_interrupted(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     use tokio::signal::unix::{SignalKind, signal};
+    // Before the work begins: a signal that nobody listens to ends the program at once, and leaves its files.
+    let mut interrupted = signal(SignalKind::interrupt()).context("listen for signals")?;
     let mut ended = signal(SignalKind::terminate()).context("listen for signals")?;
     tokio::select! {
         done = work => done,
-        _ = tokio::signal::ctrl_c() => bail!("interrupted; the directory is as it was"),
+        _ = interrupted.recv() => bail!("interrupted; the directory is as it was"),
         _ = ended.recv() => bail!("ended; the directory is as it was"),
     }
 }

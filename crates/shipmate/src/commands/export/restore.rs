@@ -4,6 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use operate::change::Store;
 use operate::export::restore::{self, Action, Done, Step};
 
 use super::{IN_PART, diff};
@@ -34,7 +35,8 @@ pub(super) async fn run(arguments: &Restore) -> anyhow::Result<ExitCode> {
         return Ok(end);
     }
     let mut failed = 0;
-    restore::apply(&reached.client, &steps, |step, done| match done {
+    let store = Store::of_user().context("there is no home directory for the receipt: set XDG_STATE_HOME")?;
+    let receipt = restore::apply(&reached.client, &steps, &store, |step, done| match done {
         Ok(Done::Created) => eprintln!("created {}", step.key),
         Ok(Done::Changed) => eprintln!("changed {}", step.key),
         Ok(Done::Already) => eprintln!("{} is there already", step.key),
@@ -43,7 +45,8 @@ pub(super) async fn run(arguments: &Restore) -> anyhow::Result<ExitCode> {
             eprintln!("not restored: {}: {why}", step.key);
         }
     })
-    .await;
+    .await?;
+    eprintln!("receipt {id}: `shipmate doctor undo {id}` puts it back", id = receipt.id);
     if failed > 0 {
         bail!("{failed} objects could not be restored; restore again goes on with them");
     }

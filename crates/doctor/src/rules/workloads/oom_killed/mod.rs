@@ -109,6 +109,8 @@ fn of_words(evidence: &Evidence, findings: &mut Findings<'_>) -> bool {
 
 /// The kernel's words, or containerd's.
 fn of_kernel(evidence: &Evidence, findings: &mut Findings<'_>) {
+    // A journal tells of the past: where all pods are listed, these say how their containers ended.
+    let listed = evidence.read().pods.iter().any(|pod| evidence.items()[pod.item].kind == ItemKind::Objects);
     for message in &evidence.read().messages {
         let killed = KERNEL.as_ref().and_then(|words| words.captures(&message.text));
         let cause = match killed {
@@ -116,7 +118,7 @@ fn of_kernel(evidence: &Evidence, findings: &mut Findings<'_>) {
                 format!("the kernel killed `{}` at the memory limit of its container", &found[3])
             }
             Some(found) => format!("the kernel killed `{}` because the node had no memory left", &found[3]),
-            None if message.text.contains("TaskOOM event") => "a container was killed for its memory".to_owned(),
+            None if message.text.contains("TaskOOM event") && !listed => "a container was killed for its memory".to_owned(),
             None => continue,
         };
         let place = Place::Machine { node: message.node.clone(), what: "memory".to_owned() };
