@@ -165,7 +165,7 @@ impl Cluster {
                     None => self.host(node, &pods),
                 }
             }
-            Owner::NoFlow { node } => self.no_flow(node, client_port),
+            Owner::NoFlow { node } => self.no_flow(node),
             Owner::NoPod { address } => {
                 Who::Unknown { reason: format!("the pod that had {address} when the connection began is gone") }
             }
@@ -252,11 +252,11 @@ impl Cluster {
         self.processes.extend(keyed);
     }
 
-    fn no_flow(&self, node: String, port: u16) -> Who {
+    fn no_flow(&self, node: String) -> Who {
         let reason = match self.unread.get(&node) {
             Some(why) => format!("it comes through node {node}, whose table of connections could not be read: {why}"),
             None => format!(
-                "it comes through node {node}, whose table of connections has no entry for port {port}: flushed, or the client is gone"
+                "it comes through node {node}, whose table of connections has no entry for it: flushed, or the client is gone"
             ),
         };
         Who::Unknown { reason }
@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(who(600, &["198.51.100.1", "192.0.2.2"]), "b 10.1.0.7:40000");
         assert!(who(600, &[]).contains("2 connections"));
         assert_eq!(who(601, &[]), "n1 shop/agent");
-        assert!(who(602, &[]).contains("no entry for port 602"));
+        assert!(who(602, &[]).contains("no entry for it"));
         // Not seen by the server, so not kept.
         assert!(who(999, &[]).contains("no entry"));
     }
