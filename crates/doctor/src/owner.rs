@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use serde_json::Value;
+
 use crate::read::conntrack::{Flow, Seen, flow_of};
 
 /// A connection that a server has.
@@ -38,6 +40,39 @@ pub struct Holder {
     pub finished: bool,
     /// Whether it passes connections of others on: pgbouncer, pgpool and the like.
     pub pooler: bool,
+}
+
+const POOLERS: [&str; 7] = ["pgbouncer", "pgpool", "odyssey", "pgcat", "supavisor", "pooler", "pgagroal"];
+
+/// Whether names, images or labels are those of a pooler.
+pub(crate) fn is_pooler(text: &str) -> bool {
+    POOLERS.iter().any(|name| text.contains(name))
+}
+
+impl Holder {
+    /// What a pod's object tells.
+    pub fn of(pod: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let several = pod["status"]["podIPs"].as_array().into_iter().flatten().filter_map(|one| one["ip"].as_str());
+        let mut addresses: Vec<IpAddr> = several.filter_map(|one| one.parse().ok()).collect();
+        addresses.extend(pod["status"]["podIP"].as_str().and_then(|one| one.parse::<IpAddr>().ok()));
+        let images = pod["spec"]["containers"].as_array().into_iter().flatten().filter_map(|one| one["image"].as_str());
+        let name = text(&pod["metadata"]["name"]);
+        let names = images.chain([name.as_str()]).collect::<Vec<_>>().join(" ");
+        let labels = pod["metadata"]["labels"].as_object().map(|labels| Value::from(labels.clone()).to_string());
+        let started = pod["status"]["startTime"].as_str().or_else(|| pod["metadata"]["creationTimestamp"].as_str());
+        Self {
+            namespace: text(&pod["metadata"]["namespace"]),
+            uid: text(&pod["metadata"]["uid"]),
+            node: text(&pod["spec"]["nodeName"]),
+            addresses,
+            host_network: pod["spec"]["hostNetwork"] == true,
+            since: started.and_then(|text| text.parse::<jiff::Timestamp>().ok()).map(jiff::Timestamp::as_second),
+            finished: matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")),
+            pooler: is_pooler(&names) || labels.is_some_and(|labels| is_pooler(&labels)),
+            name,
+        }
+    }
 }
 
 /// All that is needed to find owners.

@@ -12,3 +12,4 @@ pub mod kubeconfig;
 pub mod pull_path;
 pub mod registry;
 pub mod seed;
+pub mod trace;

@@ -4,6 +4,7 @@ pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod reach;
 pub(crate) mod seed;
+pub(crate) mod trace;
 
 use std::path::PathBuf;
 
@@ -73,6 +74,9 @@ pub(crate) enum Command {
     Image(Image),
     /// Find what is wrong, where, and how it is mended
     Doctor(Box<doctor::Doctor>),
+    /// Name the pods behind a server's connections
+    #[command(subcommand)]
+    Trace(trace::Trace),
     /// Explain a code that `doctor` printed
     Explain(doctor::Explain),
     /// Write the objects of any cluster to files, clean

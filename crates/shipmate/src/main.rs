@@ -48,6 +48,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Service(arguments) => commands::service::run(&arguments)?,
         Command::Image(arguments) => return commands::image::run(&arguments),
         Command::Doctor(arguments) => return commands::doctor::run(&arguments),
+        Command::Trace(arguments) => return commands::trace::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments)?,
         Command::Export(arguments) => return commands::export::export(&arguments),
         Command::Diff(arguments) => return commands::export::diff(&arguments),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use operate::access::{Access, AccessError, Feed, Local, Ran, Socket, Ssh, Wire};
+use operate::access::{Access, AccessError, Feed, Job, Local, Ran, Socket, Ssh, Wire};
 use operate::collect::api::Node;
 use operate::kubeconfig::Chosen;
 use sandbox::Cluster;
@@ -161,6 +161,19 @@ impl Access for SandboxNode {
         let inside = path.strip_prefix("/run/").or_else(|| path.strip_prefix("/var/run/"));
         let place = inside.map_or_else(|| PathBuf::from(path), |rest| self.node.dir().sys_run().join(rest));
         Ok(Socket::new(place, None))
+    }
+
+    async fn in_network(&self, work: Job) -> Result<(), AccessError> {
+        let namespaces = self.node.namespaces().map_err(|error| self.unreachable(error.chain()))?;
+        let namespaces = namespaces.ok_or_else(|| self.unreachable("it does not run".to_owned()))?;
+        let inside = move || {
+            namespaces.run(|| {
+                work();
+                Ok(())
+            })
+        };
+        let done = spawn_blocking(inside).await.map_err(|error| self.unreachable(error.to_string()))?;
+        done.map_err(|error| self.unreachable(error.chain()))
     }
 
     fn containerd_socket(&self) -> Option<&str> {

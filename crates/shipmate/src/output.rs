@@ -22,6 +22,11 @@ pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
 
 /// Prints rows below heads, in columns as wide as their widest cell, as kubectl does.
 pub(crate) fn print_table(heads: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
+    print(&table(heads, rows))
+}
+
+/// Rows below heads, as [`print_table`] prints them.
+pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row.get(column).map_or(0, |cell| cell.chars().count()));
         cells.chain([heads[column].chars().count()]).max().unwrap_or_default()
@@ -34,5 +39,5 @@ pub(crate) fn print_table(heads: &[&str], rows: &[Vec<String>]) -> anyhow::Resul
         text.push_str(cells.collect::<Vec<_>>().join("   ").trim_end());
         text.push('\n');
     }
-    print(&text)
+    text
 }

@@ -69,6 +69,11 @@ pub fn flow_of<'a>(flows: &'a [Flow], seen: &Seen) -> Option<&'a Flow> {
     flows.iter().find(fits)
 }
 
+/// The flows of a node's table, as `conntrack -L` or `/proc/net/nf_conntrack` print it.
+pub fn parse(node: &str, text: &str) -> Vec<Flow> {
+    flows(0, node, text).collect()
+}
+
 pub(crate) fn read(items: &[Item]) -> Vec<Flow> {
     let mut flows = Vec::new();
     for (number, item) in items.iter().enumerate() {
@@ -76,19 +81,17 @@ pub(crate) fn read(items: &[Item]) -> Vec<Flow> {
             continue;
         }
         let node = item.origin.node().unwrap_or_default();
-        for (index, line) in item.text.lines().enumerate() {
-            let line_number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-            flows.extend(flow(line).map(|(state, original, reply)| Flow {
-                item: number,
-                line: line_number,
-                node: node.to_owned(),
-                state: state.to_owned(),
-                original,
-                reply,
-            }));
-        }
+        flows.extend(self::flows(number, node, &item.text));
     }
     flows
+}
+
+fn flows<'a>(item: usize, node: &'a str, text: &'a str) -> impl Iterator<Item = Flow> + 'a {
+    text.lines().enumerate().filter_map(move |(index, line)| {
+        let (state, original, reply) = flow(line)?;
+        let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        Some(Flow { item, line, node: node.to_owned(), state: state.to_owned(), original, reply })
+    })
 }
 
 /// `[ipv4 2] tcp 6 431999 ESTABLISHED src=… dst=… sport=… dport=… [UNREPLIED] src=… dst=… sport=… dport=… [ASSURED] …`.

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::{Access, AccessError, Feed, Ran, Socket, Wire};
+use super::{Access, AccessError, Feed, Job, Ran, Socket, Wire};
 
 /// How long a connection may take to be there; kernels give up later than people.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -57,6 +57,15 @@ impl Access for Local {
 
     async fn socket(&self, path: &str) -> Result<Socket, AccessError> {
         Ok(Socket::new(PathBuf::from(path), None))
+    }
+
+    async fn in_network(&self, work: Job) -> Result<(), AccessError> {
+        let failed = |error| AccessError::Run {
+            node: self.node.clone(),
+            program: "a thread".to_owned(),
+            source: io::Error::other(error),
+        };
+        tokio::task::spawn_blocking(work).await.map_err(failed)
     }
 }
 

@@ -98,6 +98,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 /// What a program reads, as it comes.
 pub type Feed = Box<dyn AsyncRead + Send + Unpin>;
 
+/// Work that is done once, on a thread of its own.
+pub type Job = Box<dyn FnOnce() + Send>;
+
 /// A path on this machine that reaches a socket of a node. The way closes when this is dropped.
 pub struct Socket {
     path: PathBuf,
@@ -161,6 +164,15 @@ pub trait Access: Send + Sync {
     /// # Errors
     /// When the node can't be reached. Whether anybody listens shows when it is used.
     async fn socket(&self, path: &str) -> Result<Socket, AccessError>;
+
+    /// Runs work on a thread that is in the node's network, where the way there is through namespaces of this machine.
+    ///
+    /// # Errors
+    /// When the node can't be reached, or this way onto it enters no network.
+    async fn in_network(&self, work: Job) -> Result<(), AccessError> {
+        drop(work);
+        Err(AccessError::Unsupported { node: self.node().to_owned(), what: "enter its network" })
+    }
 
     /// The file in which a unit of that node logs, where it is no systemd unit: `containerd`, `kubelet`.
     fn log(&self, _unit: &str) -> Option<&str> {

@@ -86,6 +86,23 @@ impl Trust {
         Self { roots: Arc::new(RootCertStore::empty()), anything: true }
     }
 
+    /// How a client of any protocol checks certificates.
+    pub(crate) fn client(&self) -> Result<ClientConfig, String> {
+        self.config().map(|(config, _)| config)
+    }
+
+    fn config(&self) -> Result<(ClientConfig, Arc<Watching>), String> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = Arc::new(Watching::new(self, &provider)?);
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier.clone())
+            .with_no_client_auth();
+        Ok((config, verifier))
+    }
+
     pub(super) async fn connect(
         &self,
         wire: Box<dyn Wire>,
@@ -93,14 +110,7 @@ impl Trust {
     ) -> Result<(TlsStream<Box<dyn Wire>>, Handshake), Failure> {
         let failed = |why: String| Failure::new(Step::Tls, why);
         let name = ServerName::try_from(host.to_owned()).map_err(|_| failed(format!("{host} is no name for TLS")))?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = Arc::new(Watching::new(self, &provider).map_err(&failed)?);
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| failed(error.to_string()))?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier.clone())
-            .with_no_client_auth();
+        let (config, verifier) = self.config().map_err(&failed)?;
         let connecting = TlsConnector::from(Arc::new(config)).connect(name, wire);
         let result = tokio::time::timeout(HANDSHAKE, connecting).await;
         let handshake = Handshake { chain: verifier.seen() };

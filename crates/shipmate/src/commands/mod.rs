@@ -19,6 +19,7 @@ pub(crate) mod shell;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod trace;
 
 use sandbox::Cluster;
 use sandbox::layout::{Home, Name};

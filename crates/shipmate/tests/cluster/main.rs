@@ -23,5 +23,6 @@ mod services;
 mod streams;
 mod support;
 mod tour;
+mod trace;
 mod workloads;
 mod writes;

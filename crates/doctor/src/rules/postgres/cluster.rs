@@ -3,14 +3,10 @@
 use std::sync::LazyLock;
 
 use regex::Regex;
-use serde_json::Value;
 
 use crate::evidence::{Evidence, ItemKind};
-use crate::owner::{Holder, Network};
-use crate::read::objects::Found;
+use crate::owner::{Holder, Network, is_pooler};
 use crate::read::table;
-
-const POOLERS: [&str; 7] = ["pgbouncer", "pgpool", "odyssey", "pgcat", "supavisor", "pooler", "pgagroal"];
 
 /// What the evidence tells of addresses.
 pub fn network(evidence: &Evidence) -> Network {
@@ -23,7 +19,7 @@ pub fn network(evidence: &Evidence) -> Network {
                 if let Some(address) = found.object["status"]["hostIP"].as_str().and_then(|text| text.parse().ok()) {
                     network.nodes.insert(address, node.to_owned());
                 }
-                network.pods.push(holder(found));
+                network.pods.push(Holder::of(&found.object));
             }
             "Node" => {
                 for address in found.object["status"]["addresses"].as_array().into_iter().flatten() {
@@ -46,33 +42,6 @@ pub fn network(evidence: &Evidence) -> Network {
         }
     }
     network
-}
-
-fn holder(found: &Found) -> Holder {
-    let pod = &found.object;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let several = pod["status"]["podIPs"].as_array().into_iter().flatten().filter_map(|one| one["ip"].as_str());
-    let mut addresses: Vec<std::net::IpAddr> = several.filter_map(|one| one.parse().ok()).collect();
-    addresses.extend(pod["status"]["podIP"].as_str().and_then(|one| one.parse::<std::net::IpAddr>().ok()));
-    let images = pod["spec"]["containers"].as_array().into_iter().flatten().filter_map(|one| one["image"].as_str());
-    let names = images.chain([found.name()]).collect::<Vec<_>>().join(" ");
-    let labels = pod["metadata"]["labels"].as_object().map(|labels| Value::from(labels.clone()).to_string());
-    let started = pod["status"]["startTime"].as_str().or_else(|| pod["metadata"]["creationTimestamp"].as_str());
-    Holder {
-        namespace: found.namespace().to_owned(),
-        name: found.name().to_owned(),
-        uid: text(&pod["metadata"]["uid"]),
-        node: text(&pod["spec"]["nodeName"]),
-        addresses,
-        host_network: pod["spec"]["hostNetwork"] == true,
-        since: started.and_then(|text| text.parse::<jiff::Timestamp>().ok()).map(jiff::Timestamp::as_second),
-        finished: matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")),
-        pooler: is_pooler(&names) || labels.is_some_and(|labels| is_pooler(&labels)),
-    }
-}
-
-fn is_pooler(text: &str) -> bool {
-    POOLERS.iter().any(|name| text.contains(name))
 }
 
 /// `kubectl get pods -o wide` and `kubectl get nodes -o wide`.

@@ -1,0 +1,130 @@
+//! The tables of connections of several nodes, each read by the best means that its way has.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use doctor::read::conntrack::{self as text, Flow, Tuple};
+use futures::StreamExt as _;
+
+use super::conntrack;
+use crate::access::{Access, AccessError};
+
+/// How long a node may take.
+const LIMIT: Duration = Duration::from_secs(20);
+/// Nodes that are asked at the same time.
+const AT_ONCE: usize = 16;
+/// What a node has: the tool of its distribution, else the kernel's own file.
+const SCRIPT: &str = "if command -v conntrack >/dev/null 2>&1; then conntrack -L -p tcp 2>/dev/null && exit 0; fi\n\
+                      exec cat /proc/net/nf_conntrack";
+
+/// Which flows are kept.
+pub type Wanted = Arc<dyn Fn(&Tuple, &Tuple) -> bool + Send + Sync>;
+
+/// What was read of one node.
+#[derive(Debug, Default)]
+pub struct NodeFlows {
+    /// The node.
+    pub node: String,
+    /// The flows that are wanted.
+    pub flows: Vec<Flow>,
+    /// How they were read: `netlink`, or a command's name.
+    pub means: &'static str,
+    /// Why they could not be read.
+    pub failed: Option<String>,
+}
+
+/// Reads the tables of all nodes.
+pub async fn of_nodes(ways: &[Arc<dyn Access>], wanted: &Wanted) -> Vec<NodeFlows> {
+    let reads = ways.iter().map(|way| of_node(way.as_ref(), wanted));
+    futures::stream::iter(reads).buffered(AT_ONCE).collect().await
+}
+
+async fn of_node(way: &dyn Access, wanted: &Wanted) -> NodeFlows {
+    let node = way.node().to_owned();
+    let read = match tokio::time::timeout(LIMIT, by_netlink(way, wanted)).await {
+        Ok(Err(AccessError::Unsupported { .. })) => by_command(way, wanted).await.map(|flows| (flows, "conntrack -L")),
+        Ok(Ok(Ok(flows))) => Ok((flows, "netlink")),
+        Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err("the table of connections may not be read: that takes root".to_owned())
+        }
+        Ok(Ok(Err(error))) => Err(format!("read the table of connections: {error}")),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", LIMIT.as_secs())),
+    };
+    match read {
+        Ok((flows, means)) => NodeFlows { node, flows, means, failed: None },
+        Err(why) => NodeFlows { node, failed: Some(why), ..NodeFlows::default() },
+    }
+}
+
+async fn by_netlink(way: &dyn Access, wanted: &Wanted) -> Result<io::Result<Vec<Flow>>, AccessError> {
+    let answer = Arc::new(Mutex::new(None));
+    let (place, wanted, node) = (answer.clone(), wanted.clone(), way.node().to_owned());
+    let work = move || {
+        let read = conntrack::dump(&node, wanted.as_ref());
+        if let Ok(mut place) = place.lock() {
+            *place = Some(read);
+        }
+    };
+    way.in_network(Box::new(work)).await?;
+    let read = answer.lock().ok().and_then(|mut answer| answer.take());
+    Ok(read.unwrap_or_else(|| Err(io::Error::other("the thread in the node's network gave no answer"))))
+}
+
+async fn by_command(way: &dyn Access, wanted: &Wanted) -> Result<Vec<Flow>, String> {
+    let ran = way.run("sh", &["-c", SCRIPT], None, LIMIT).await.map_err(|error| error.to_string())?;
+    if !ran.succeeded() {
+        let words = String::from_utf8_lossy(&ran.stderr);
+        let last = words.trim().lines().last().unwrap_or("it gave no reason");
+        return Err(format!("neither `conntrack -L` nor /proc/net/nf_conntrack could be read there: {last}"));
+    }
+    let mut flows = text::parse(way.node(), &String::from_utf8_lossy(&ran.stdout));
+    flows.retain(|flow| wanted(&flow.original, &flow.reply));
+    Ok(flows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Local, Ran, Socket};
+
+    /// A node that is behind something which runs commands and nothing else.
+    struct Elsewhere(Ran);
+
+    #[async_trait::async_trait]
+    impl Access for Elsewhere {
+        fn node(&self) -> &str {
+            "far"
+        }
+
+        async fn run(&self, _: &str, _: &[&str], _: Option<&[u8]>, _: Duration) -> Result<Ran, AccessError> {
+            Ok(self.0.clone())
+        }
+
+        async fn socket(&self, _: &str) -> Result<Socket, AccessError> {
+            Err(AccessError::Unsupported { node: "far".to_owned(), what: "forward sockets" })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_without_namespaces_of_this_machine_is_asked_by_command() {
+        let table = "tcp      6 431999 ESTABLISHED src=10.1.0.7 dst=192.0.2.1 sport=400 dport=5432 src=192.0.2.1 dst=10.9.0.5 sport=5432 dport=600 [ASSURED] mark=0 use=1\n\
+                     tcp      6 431999 ESTABLISHED src=10.1.0.8 dst=192.0.2.1 sport=400 dport=80 src=192.0.2.1 dst=10.9.0.5 sport=80 dport=601 [ASSURED] mark=0 use=1\n";
+        let told = Ran { code: Some(0), stdout: table.into(), ..Ran::default() };
+        let refused =
+            Ran { code: Some(1), stderr: b"cat: /proc/net/nf_conntrack: Permission denied\n".to_vec(), ..told.clone() };
+        let ways: Vec<Arc<dyn Access>> =
+            vec![Arc::new(Elsewhere(told)), Arc::new(Elsewhere(refused)), Arc::new(Local::new("here"))];
+        let wanted: Wanted = Arc::new(|_, reply| reply.source_port == 5432);
+        let read = of_nodes(&ways, &wanted).await;
+        assert_eq!((read[0].means, read[0].flows.len()), ("conntrack -L", 1));
+        assert_eq!(read[0].flows[0].original.source.to_string(), "10.1.0.7");
+        assert!(read[1].failed.as_ref().is_some_and(|why| why.ends_with("Permission denied")), "{read:?}");
+        // This machine is asked by netlink, or says that it takes root.
+        assert!(
+            read[2].means == "netlink" || read[2].failed.as_ref().is_some_and(|why| why.contains("root")),
+            "{read:?}"
+        );
+    }
+}

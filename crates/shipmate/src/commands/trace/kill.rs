@@ -1,0 +1,79 @@
+//! `shipmate trace postgres --kill`: ends chosen connections, after showing them and a yes.
+
+use std::io::{BufRead as _, IsTerminal as _};
+
+use anyhow::{Context as _, bail};
+use operate::trace::postgres::{Chosen, Session};
+use operate::trace::report::{Report, Traced, holder};
+use operate::trace::who::Who;
+
+use crate::cli::trace::TracePostgres;
+use crate::output;
+
+pub(super) async fn run(arguments: &TracePostgres, session: &Session, report: &Report) -> anyhow::Result<()> {
+    if arguments.pods.is_empty() && arguments.idle_over.is_none() {
+        bail!("--kill needs to know which connections: --pods NAMESPACE/NAME, --idle-over TIME, or both");
+    }
+    let chosen: Vec<&Traced> = report.connections.iter().filter(|traced| is_chosen(arguments, traced)).collect();
+    if chosen.is_empty() {
+        eprintln!("no connection is like that: nothing is ended");
+        return Ok(());
+    }
+    let row = |traced: &&Traced| {
+        let pod = match &traced.holder {
+            Who::Pod { namespace, pod, .. } => format!("{namespace}/{pod}"),
+            other => holder(other),
+        };
+        let idle = traced.state_seconds.map_or_else(|| "-".to_owned(), api::age::human_duration);
+        vec![traced.pid.to_string(), pod, traced.user.clone(), traced.database.clone(), traced.state.clone(), idle]
+    };
+    let rows: Vec<Vec<String>> = chosen.iter().map(row).collect();
+    output::print_table(&["PID", "HELD BY", "ROLE", "DATABASE", "STATE", "SINCE"], &rows)?;
+    if arguments.dry_run {
+        eprintln!("{} connections would be ended", chosen.len());
+        return Ok(());
+    }
+    if !arguments.yes && !asked(chosen.len())? {
+        eprintln!("nothing is ended");
+        return Ok(());
+    }
+    let idle_only = arguments.idle_over.is_some();
+    let ends: Vec<Chosen> = chosen.iter().filter_map(|traced| end(traced)).collect();
+    let ended = session.terminate(&ends, idle_only).await?;
+    eprintln!("{} of {} connections ended", ended.len(), chosen.len());
+    if ended.len() < chosen.len() {
+        eprintln!("the others had ended or gone on working meanwhile");
+    }
+    Ok(())
+}
+
+fn is_chosen(arguments: &TracePostgres, traced: &Traced) -> bool {
+    if traced.replica || matches!(traced.holder, Who::Trace) {
+        return false;
+    }
+    let of_pods = arguments.pods.is_empty()
+        || match &traced.holder {
+            Who::Pod { namespace, pod, .. } => arguments.pods.contains(&format!("{namespace}/{pod}")),
+            _ => false,
+        };
+    let idle = arguments.idle_over.is_none_or(|least| {
+        traced.state.starts_with("idle") && traced.state_seconds.is_some_and(|seconds| seconds >= least)
+    });
+    of_pods && idle
+}
+
+/// Process ids are used again: when it began tells that it is still the same.
+fn end(traced: &Traced) -> Option<Chosen> {
+    let since = traced.since.as_ref()?.parse::<jiff::Timestamp>().ok()?;
+    Some(Chosen { pid: traced.pid, since: since.as_second() })
+}
+
+fn asked(count: usize) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        bail!("there is nobody to ask: `--yes` ends them, `--dry-run` only shows them");
+    }
+    eprint!("end these {count} connections? [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).context("read the answer")?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
