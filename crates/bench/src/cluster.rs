@@ -10,6 +10,11 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use sandbox::layout::{Home, Name};
 use tempfile::TempDir;
 
+use crate::resources::memory;
+
+/// How often the memory of a process is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// Clusters of one run have different names, so that one that was not deleted disturbs no later one.
 static NUMBER: AtomicU32 = AtomicU32::new(1);
 
@@ -77,6 +82,28 @@ impl Cluster {
             bail!("kubectl {} failed", arguments.join(" "));
         }
         Ok((took, String::from_utf8(output.stdout).context("kubectl printed something else than text")?))
+    }
+
+    /// Lets the doctor look at the cluster; how long that took, and its memory at most in bytes.
+    pub(crate) fn doctor(&self) -> anyhow::Result<(Duration, u64)> {
+        let mut command = Command::new(&self.shipmate);
+        command.arg("doctor").env("SHIPMATE_HOME", self.home.path()).env("KUBECONFIG", self.kubeconfig());
+        let started = Instant::now();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let pid = i32::try_from(child.id()).context("a process id is small")?;
+        let mut peak = 0;
+        loop {
+            // Gone between the two looks: what was seen last counts.
+            peak = memory(pid).map_or(peak, |now| peak.max(now.peak));
+            if let Some(status) = child.try_wait()? {
+                let took = started.elapsed();
+                if !status.success() {
+                    bail!("the doctor did not find the cluster healthy: {status}");
+                }
+                return Ok((took, peak));
+            }
+            std::thread::sleep(LOOK);
+        }
     }
 
     fn run(&self, mut command: Command) -> anyhow::Result<Duration> {

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod containerd;
+mod doctor;
 mod idle;
 mod list;
 mod load;
@@ -42,7 +43,7 @@ struct Arguments {
 }
 
 /// Every benchmark, in the order in which they run: those that need a quiet machine first.
-const NAMES: &[&str] = &["size", "start", "pod", "idle", "scale", "writes", "list"];
+const NAMES: &[&str] = &["size", "start", "pod", "idle", "doctor", "scale", "writes", "list"];
 
 fn main() -> anyhow::Result<()> {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
@@ -77,6 +78,7 @@ fn main() -> anyhow::Result<()> {
 
 async fn measure(name: &str, shipmate: &Path, report: &Report) -> anyhow::Result<()> {
     match name {
+        "doctor" => doctor::measure(shipmate, report),
         "size" => size::measure(shipmate, report),
         "start" => start::measure(shipmate, report).await,
         "pod" => pod::measure(shipmate, report).await,

@@ -27,6 +27,8 @@ const IDLE: Duration = Duration::from_secs(20);
 const BAR_READY: Duration = Duration::from_secs(30);
 const BAR_LIST: Duration = Duration::from_secs(1);
 const BAR_BYTES: u64 = 400_000_000;
+const BAR_DOCTOR: Duration = Duration::from_secs(5);
+const BAR_DOCTOR_BYTES: u64 = 300_000_000;
 
 pub(crate) async fn measure(shipmate: &Path, report: &Report) -> anyhow::Result<()> {
     let cluster = Cluster::new(shipmate, "simulated:100")?;
@@ -56,6 +58,14 @@ pub(crate) async fn measure(shipmate: &Path, report: &Report) -> anyhow::Result<
     bytes(report, "scale: server, resident, most so far", now.peak, Some(BAR_BYTES));
     bytes(report, "scale: server, resident", now.resident, None);
     lists(&cluster, &client, report).await?;
+    let (took, peak) = cluster.doctor()?;
+    report.figure(&Figure {
+        what: "scale: shipmate doctor, 5,000 pods on 100 nodes",
+        amount: Amount::Time(took),
+        peer: None,
+        bar: Some(Bar::Under(Amount::Time(BAR_DOCTOR))),
+    });
+    bytes(report, "scale: shipmate doctor, resident at most", peak, Some(BAR_DOCTOR_BYTES));
     tokio::time::sleep(IDLE).await;
     let before = processor(server)?;
     tokio::time::sleep(IDLE).await;
