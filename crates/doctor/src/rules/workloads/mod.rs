@@ -1,5 +1,6 @@
 //! Workloads, scheduling, storage (`SM06xx`).
 
+mod absent;
 mod claims;
 mod cluster;
 mod references;
