@@ -176,7 +176,7 @@ fn secured_pod() -> Value {
                 "runAsUser": 1234, "runAsGroup": 2345, "readOnlyRootFilesystem": true, "allowPrivilegeEscalation": false,
                 "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "volumeMounts": [{"name": "work", "mountPath": "/work"}],
+            "volumeMounts": [{"name": "work", "mountPath": "/shared"}],
         }),
     );
     let spec = json!({
@@ -201,8 +201,8 @@ fn security(cluster: &Cluster) {
         has(&status, part);
     }
     has(&cluster.refused("exec secured -- touch /file"), "Read-only file system");
-    exec("touch /work/file");
-    assert_eq!(exec("stat -c %g /work/file"), "3456");
+    exec("touch /shared/file");
+    assert_eq!(exec("stat -c %g /shared/file"), "3456");
     until("CreateContainerConfigError", || cluster.kubectl("get pod refused"));
     has(&cluster.kubectl("describe pod refused"), "Error: container has runAsNonRoot and image will run as root");
 }

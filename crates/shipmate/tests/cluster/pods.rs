@@ -46,10 +46,10 @@ fn events(cluster: &Cluster, pod: &str) -> String {
 }
 
 fn beginnings(cluster: &Cluster) {
-    let write = |name: &str| shell(name, &format!("echo {name} >> /work/order"));
-    let mount = |container: Value| with(container, json!({"volumeMounts": [{"name": "work", "mountPath": "/work"}]}));
+    let write = |name: &str| shell(name, &format!("echo {name} >> /shared/order"));
+    let mount = |container: Value| with(container, json!({"volumeMounts": [{"name": "work", "mountPath": "/shared"}]}));
     let sidecar = with(
-        shell("side", "echo side >> /work/order; trap 'exit 0' TERM; while true; do sleep 1; done"),
+        shell("side", "echo side >> /shared/order; trap 'exit 0' TERM; while true; do sleep 1; done"),
         json!({"restartPolicy": "Always"}),
     );
     let work = json!([{"name": "work", "emptyDir": {}}]);
@@ -68,7 +68,7 @@ fn beginnings(cluster: &Cluster) {
         ),
     ]);
     cluster.ready("pod/ordered");
-    assert_eq!(cluster.kubectl("exec ordered -c main -- cat /work/order"), "first\nside\nsecond");
+    assert_eq!(cluster.kubectl("exec ordered -c main -- cat /shared/order"), "first\nside\nsecond");
     assert_eq!(status(cluster, "ordered", "READY"), "2/2");
     becomes(cluster, "with-side", "Completed");
     becomes(cluster, "stuck", "Init:Error");
