@@ -46,7 +46,8 @@ async fn the_end_of_a_container_is_told() {
 async fn want_of_memory_is_told() {
     let node = Node::start().await;
     let mut events = node.runtime.events().await.unwrap();
-    let hungry = "dd if=/dev/zero of=/dev/null bs=256M count=1";
+    // containerd listens for it once the container is started: who is hungry before that goes unseen.
+    let hungry = "until [ -e /go ]; do sleep 0.05; done; dd if=/dev/zero of=/dev/null bs=256M count=1";
     let mut config = container(&["/bin/sh", "-c", hungry]);
     config.linux.as_mut().unwrap().resources = Some(v1::LinuxContainerResources {
         memory_limit_in_bytes: 32 << 20,
@@ -54,6 +55,10 @@ async fn want_of_memory_is_told() {
         ..Default::default()
     });
     let pod = node.run("hungry", config).await;
+    node.runtime
+        .exec_sync(&pod.container, ["/bin/sh", "-c", "true > /go"].map(str::to_owned).to_vec(), PATIENCE)
+        .await
+        .unwrap();
     let expected = Event::OutOfMemory { container: pod.container.clone() };
     while next(&mut events).await.unwrap().unwrap() != expected {}
     let status = exited(&node, &mut events, &pod.container).await;
