@@ -116,9 +116,6 @@ fn reset(arguments: &Arguments) -> anyhow::Result<()> {
     if remembered(sandbox.cluster()).is_none() {
         bail!("cluster {name} was not made by a drill: `shipmate delete --name {name}` deletes it");
     }
-    if let Some(drill) = remembered(sandbox.cluster()).and_then(|running| find(&running.drill)) {
-        (drill.end)(&Stage::of(home, sandbox.cluster().clone()))?;
-    }
     sandbox.delete(&kubeconfig::files()?)?;
     eprintln!("the drill is over; its cluster {name} is gone");
     Ok(())

@@ -1,7 +1,7 @@
 //! `disabled_plugins` switches the CRI off, as the packages of a well-known vendor ship it.
 
+use super::Drill;
 use super::stage::Stage;
-use super::{Drill, nothing_left};
 
 pub(super) const DRILL: Drill = Drill {
     name: "cri-disabled",
@@ -22,7 +22,6 @@ runs, but the node no longer becomes Ready, and `crictl` and the kubelet say tha
     start,
     check,
     solve,
-    end: nothing_left,
 };
 
 const DISABLED: &str = "disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n";

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::Drill;
 use super::stage::{Stage, deployment, web};
-use super::{Drill, nothing_left};
 
 pub(super) const DRILL: Drill = Drill {
     name: "disk-full",
@@ -26,7 +26,6 @@ On the second worker no new pod starts; those that run go on. The same deploymen
     start,
     check,
     solve,
-    end: nothing_left,
 };
 
 /// Where the small disk is mounted in the node: containerd unpacks images there.

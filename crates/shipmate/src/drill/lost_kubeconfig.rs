@@ -3,8 +3,8 @@
 use anyhow::Context as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
+use super::Drill;
 use super::stage::Stage;
-use super::{Drill, nothing_left};
 
 pub(super) const DRILL: Drill = Drill {
     name: "lost-kubeconfig",
@@ -25,7 +25,6 @@ that the connection to localhost:8080 was refused; nothing listens there, and no
     start,
     check,
     solve,
-    end: nothing_left,
 };
 
 /// The kubeconfig, in the drill's directory.

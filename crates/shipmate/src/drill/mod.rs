@@ -1,8 +1,9 @@
 //! Drills: known incidents, reproduced in a sandbox, to be found and mended.
 //!
 //! Nothing is played: a drill breaks a real containerd, a real registry, a real file system, and what the user then sees
-//! is what these say. A drill lives in one file: what it breaks, what is told, when it counts as mended, and the steps
-//! that mend it. Each is also an end-to-end test: `doctor` must name its cause.
+//! is what these say. Whatever it makes belongs to a process or a directory of its cluster, so deleting the cluster is its
+//! end. A drill lives in one file: what it breaks, what is told, when it counts as mended, and the steps that mend it.
+//! Each is also an end-to-end test: `doctor` must name its cause.
 
 mod blank_in_endpoint;
 mod certificate;
@@ -45,13 +46,6 @@ pub(crate) struct Drill {
     pub(crate) check: fn(&Stage) -> anyhow::Result<Vec<String>>,
     /// Mends it, and tells each step.
     pub(crate) solve: fn(&Stage) -> anyhow::Result<()>,
-    /// Takes away what deleting the cluster does not: mounts, loop devices.
-    pub(crate) end: fn(&Stage) -> anyhow::Result<()>,
-}
-
-/// The end of a drill that leaves nothing outside its cluster.
-fn nothing_left(_: &Stage) -> anyhow::Result<()> {
-    Ok(())
 }
 
 /// All drills.

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
+use super::Drill;
 use super::stage::Stage;
-use super::{Drill, nothing_left};
 
 pub(super) const DRILL: Drill = Drill {
     name: "old-file-system",
@@ -28,7 +28,6 @@ system, but the partition that was made for Kubernetes is fine.
     start,
     check,
     solve,
-    end: nothing_left,
 };
 
 /// Where the old disk is mounted in the node.

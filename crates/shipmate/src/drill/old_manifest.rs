@@ -2,8 +2,8 @@
 
 use anyhow::Context as _;
 
+use super::Drill;
 use super::stage::Stage;
-use super::{Drill, nothing_left};
 
 pub(super) const DRILL: Drill = Drill {
     name: "old-manifest",
@@ -24,7 +24,6 @@ kubectl does not take it.
     start,
     check,
     solve,
-    end: nothing_left,
 };
 
 /// The manifest, in the drill's directory.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::stage::Stage;
-use super::{Drill, nothing_left, registry};
+use super::{Drill, registry};
 
 pub(super) const DRILL: Drill = Drill {
     name: "pull-secret-missing",
@@ -24,7 +24,6 @@ image is refused.
     start,
     check,
     solve,
-    end: nothing_left,
 };
 
 fn start(stage: &Stage) -> anyhow::Result<()> {

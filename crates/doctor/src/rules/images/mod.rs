@@ -1,5 +1,7 @@
 //! Images and registries (`SM01xx`): why a pull fails.
 
+mod names;
+
 rules! {
     endpoint_surrounding_whitespace,
     endpoint_invisible_character,
