@@ -100,12 +100,13 @@ pub(super) fn restart(node: &Node, namespaces: &NodeNamespaces, runtime: &Runtim
     ensure(node, namespaces, runtime)
 }
 
-/// Waits until containerd has noticed the end of all containers: most of what they printed last is in their logs then.
-/// Only a courtesy, so errors are no matter.
+/// Waits until containerd has noticed the end of all containers and has written the last line of their logs. Only a
+/// courtesy, so errors are no matter.
 pub(super) fn drain(node: &Node) {
+    let Some(process) = node.containerd() else { return };
     let running = cri::v1::ContainerState::ContainerRunning as i32;
+    let deadline = Instant::now() + DRAIN_TIMEOUT;
     let _ = with_cri(node.dir(), async |cri| {
-        let deadline = Instant::now() + DRAIN_TIMEOUT;
         while cri.list_containers(Default::default()).await?.iter().any(|container| container.state == running)
             && Instant::now() < deadline
         {
@@ -113,6 +114,14 @@ pub(super) fn drain(node: &Node) {
         }
         Ok(())
     });
+    // A container counts as ended before its last words are in its log; the file is closed after them.
+    process::wait_until(deadline.saturating_duration_since(Instant::now()), || !writes_logs(&process));
+}
+
+/// Whether a process has a container's log open.
+fn writes_logs(process: &ProcessId) -> bool {
+    let files = fs::read_dir(format!("/proc/{}/fd", process.pid)).into_iter().flatten().flatten();
+    files.filter_map(|file| fs::read_link(file.path()).ok()).any(|path| path.starts_with("/var/log/pods"))
 }
 
 fn failure(node: &Node, message: String) -> Error {
