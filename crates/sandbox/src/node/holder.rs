@@ -1,16 +1,16 @@
 //! Makes the namespaces of a node, and the process that keeps them.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::{fs, io};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 
 use super::files::{PRIVATE_DIRS, PRIVATE_FILES};
 use super::{HOLDER, Node};
-use crate::layout::{make_dir, write_atomic};
+use crate::layout::make_dir;
 use crate::namespaces::NodeNamespaces;
 use crate::network::netns::{self, on_thread};
 use crate::process::{Daemon, ProcessId};
@@ -47,13 +47,37 @@ fn hold(node: &Node, spawn: impl FnOnce(Command) -> std::io::Result<std::process
     let program = node.dir().path().join("bin/shipmate-holder");
     if !fs::read(&program).is_ok_and(|bytes| bytes == programs::PAUSE) {
         make_dir(&node.dir().path().join("bin"))?;
-        write_atomic(&program, programs::PAUSE, 0o755)?;
-        let mode = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(&program, mode).map_err(Error::file("make executable", &program))?;
+        install(&program)?;
     }
     let command = node.marked(Command::new(&program));
     let (log, pidfile) = (node.dir().log(HOLDER), node.dir().pidfile(HOLDER));
     Daemon { command, log: &log, pidfile: &pidfile }.start(spawn)
+}
+
+/// Writes the holder's program by a process of its own. Other threads start
+/// processes meanwhile, which hold what this process has open for writing
+/// until they are another program; until then nothing could run the file
+/// ("text file busy").
+fn install(program: &Path) -> Result<()> {
+    let new = program.with_extension("new");
+    let write = || -> io::Result<()> {
+        let mut writer = Command::new("sh")
+            .args(["-c", r#"cat >"$0" && chmod 0755 "$0""#])
+            .arg(&new)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        // What it says of a failure is worth more than a broken pipe.
+        let sent = writer.stdin.take().map_or(Ok(()), |mut input| input.write_all(programs::PAUSE));
+        let output = writer.wait_with_output()?;
+        if !output.status.success() {
+            return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        }
+        sent?;
+        fs::rename(&new, program)
+    };
+    write().map_err(Error::file("write", program))
 }
 
 /// Gives the new mount namespace, which this thread is in, its own view.
