@@ -11,7 +11,7 @@ use super::{Options, group_and_kind};
 pub const INDEX: &str = "_export.json";
 
 /// What could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Failed {
     /// A kind (`secrets`, `deployments.apps`), or a version of a group (`metrics.k8s.io/v1beta1`).
     pub what: String,

@@ -15,6 +15,7 @@ pub mod compare;
 mod files;
 mod index;
 mod kinds;
+pub mod page;
 mod place;
 pub mod restore;
 mod staging;
@@ -92,6 +93,12 @@ pub enum ExportError {
     /// A kind is not served.
     #[error("the API serves no kind {0}: `kubectl api-resources` lists them")]
     NoKind(String),
+    /// A namespace is not in the files.
+    #[error("namespace {0} is not in the files: `ls` of the directory lists what is")]
+    NotInFiles(String),
+    /// A mapping makes two objects one.
+    #[error("two objects of the files would become {0}: choose another name")]
+    Twice(Key),
     /// The directory holds something else.
     #[error("{0} is no export (it has no _export.json): name a new or empty directory")]
     NoExport(PathBuf),

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use operate::export::compare::{Comparison, Difference, Live, compare};
+use operate::export::page::{About, page};
 use operate::export::{self, Collected, Failed, Key, Object, restore};
 use serde_json::{Value, json};
 
@@ -53,6 +55,13 @@ pub(super) async fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
     }
     // What may not be read is not known to be missing.
     comparison.missing.retain(|key| !index.failed.iter().any(|failed| hides(failed, key)));
+    if let Some(path) = &arguments.html {
+        let files = arguments.directory.display().to_string();
+        let time = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+        let about = About { files: &files, cluster: &reached.server, time: &time };
+        let html = page(&comparison, &index.failed, &about);
+        std::fs::write(path, html).with_context(|| format!("write {}", path.display()))?;
+    }
     match arguments.output.output {
         Format::Json => output::print_json(&json!({
             "added": comparison.added, "missing": comparison.missing, "changed": comparison.changed,
