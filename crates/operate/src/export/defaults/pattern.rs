@@ -1,25 +1,10 @@
-//! Which fields of an object the server would set by itself: told by its own dry run, not by a list.
-//!
-//! Everything that may be a default is left out at once, and the server is asked what it would make of the rest. What it
-//! misses or makes otherwise is put back, until it makes the same object. Objects that are alike in all that defaults can
-//! depend on are asked about once.
+//! Places in objects, and which of them may hold a server's choice. Pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex};
 
-use kube::Client;
 use serde_json::Value;
-use tokio::sync::OnceCell;
 
-use super::ask::{self, Refused};
-use super::clean::clean;
-use super::kinds::Kind;
-
-/// How often something is put back before the object stays as it is.
-const ROUNDS: usize = 12;
-/// As what the object would be called: nothing is made.
-const NAME: &str = "shipmate-dry-run";
 /// Fields that are never the server's choice.
 const GIVEN: &[&str] =
     &["apiVersion", "kind", "metadata", "status", "data", "stringData", "binaryData", "labels", "annotations"];
@@ -35,7 +20,7 @@ const ONCE: &[&str] = &["clusterIP", "clusterIPs", "nodePort", "healthCheckNodeP
 
 /// A step of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
+pub(super) enum Step {
     Field(String),
     /// Every item of a list.
     Items,
@@ -43,7 +28,7 @@ enum Step {
 
 /// Places in an object that have the same path but for the numbers of items.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Pattern(Vec<Step>);
+pub(in crate::export) struct Pattern(pub(super) Vec<Step>);
 
 impl Pattern {
     fn with(&self, step: Step) -> Self {
@@ -57,7 +42,7 @@ impl Pattern {
     }
 
     /// Whether one lies in the other.
-    fn touches(&self, other: &Self) -> bool {
+    pub(super) fn touches(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).all(|(a, b)| a == b)
     }
 }
@@ -75,141 +60,8 @@ impl fmt::Display for Pattern {
     }
 }
 
-type Answer = Result<Arc<BTreeSet<Pattern>>, String>;
-
-/// Asks a server about defaults, and remembers its answers.
-pub(super) struct Defaults<'a> {
-    client: &'a Client,
-    answers: Mutex<HashMap<String, Arc<OnceCell<Answer>>>>,
-    /// Kinds for which the server may not be asked in a namespace, and why.
-    refused: Mutex<BTreeMap<(String, String), String>>,
-}
-
-impl<'a> Defaults<'a> {
-    pub(super) fn of(client: &'a Client) -> Self {
-        Self { client, answers: Mutex::default(), refused: Mutex::default() }
-    }
-
-    /// A clean object without what the server would set by itself, and which fields these are. `Err` tells why it could
-    /// not be told.
-    pub(super) async fn leave_out(&self, kind: &Kind, object: &Value) -> Result<(Value, Vec<Pattern>), String> {
-        let mut found = BTreeSet::new();
-        candidates(object, &Pattern::default(), &mut found);
-        if found.is_empty() || !kind.creatable {
-            return Ok((object.clone(), Vec::new()));
-        }
-        let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-        let place = (kind.shown(), namespace.to_owned());
-        if let Some(why) = self.refused.lock().ok().and_then(|refused| refused.get(&place).cloned()) {
-            return Err(why);
-        }
-        let shape = format!("{} {}", kind.shown(), shape(object));
-        let cell = match self.answers.lock() {
-            Ok(mut answers) => answers.entry(shape).or_default().clone(),
-            Err(_) => Arc::default(),
-        };
-        let answer = cell.get_or_init(|| self.ask(kind, object, found, place)).await.clone()?;
-        let mut left = object.clone();
-        let mut gone = Vec::new();
-        for pattern in answer.iter() {
-            if remove(&mut left, &pattern.0) {
-                gone.push(pattern.clone());
-            }
-        }
-        Ok((left, gone))
-    }
-
-    async fn ask(&self, kind: &Kind, object: &Value, all: BTreeSet<Pattern>, place: (String, String)) -> Answer {
-        let mut whole = object.clone();
-        for name in ONCE {
-            forget(&mut whole, name);
-        }
-        let found = match self.narrow(kind, &whole, all).await {
-            // What was missing only because something else was left out is tried once more.
-            Ok((out, again)) if !again.is_empty() => {
-                let more = self.narrow(kind, &whole, out.union(&again).cloned().collect()).await;
-                more.map_or(Ok(out), |(more, _)| Ok(more))
-            }
-            found => found.map(|(out, _)| out),
-        };
-        found.map(Arc::new).map_err(|refused| {
-            if refused.code == 403
-                && let Ok(mut all) = self.refused.lock()
-            {
-                all.insert(place, refused.why.clone());
-            }
-            refused.why
-        })
-    }
-
-    /// Puts back what the server misses, until it makes the whole of the rest. Also returns what it had not made at all,
-    /// when other things were missing, too.
-    async fn narrow(
-        &self,
-        kind: &Kind,
-        whole: &Value,
-        mut out: BTreeSet<Pattern>,
-    ) -> Result<(BTreeSet<Pattern>, BTreeSet<Pattern>), Refused> {
-        let mut again = BTreeSet::new();
-        for _ in 0..ROUNDS {
-            if out.is_empty() {
-                return Ok((out, again));
-            }
-            let mut asked = whole.clone();
-            for pattern in &out {
-                remove(&mut asked, &pattern.0);
-            }
-            let before = out.clone();
-            match self.dry_run(kind, asked).await {
-                Ok(mut made) => {
-                    for name in ONCE {
-                        forget(&mut made, name);
-                    }
-                    let mut differing = Differing::default();
-                    differing.compare(whole, &made, &Pattern::default());
-                    if differing.is_empty() {
-                        return Ok((out, again));
-                    }
-                    put_back(&mut out, &differing.missing);
-                    again.extend(before.difference(&out).cloned());
-                    put_back(&mut out, &differing.other);
-                }
-                Err((refused, causes)) if causes.is_empty() => return Err(refused),
-                // What is wrong may be so because of something else that is missing, and is named, too.
-                Err((_, causes)) => {
-                    let (known, unknown): (Vec<_>, Vec<_>) =
-                        causes.into_iter().partition(|cause| out.iter().any(|pattern| pattern.touches(cause)));
-                    put_back(&mut out, if known.is_empty() { &unknown } else { &known });
-                }
-            }
-            if out == before {
-                return Err(Refused::because("the server makes it otherwise, whatever is left out"));
-            }
-        }
-        Err(Refused::because(format!("the server did not make the same of it in {ROUNDS} tries")))
-    }
-
-    /// What the server would make of an object; else why not, and the fields that it misses.
-    async fn dry_run(&self, kind: &Kind, mut object: Value) -> Result<Value, (Refused, Vec<Pattern>)> {
-        let (name, namespace) = (object["metadata"]["name"].take(), object["metadata"]["namespace"].clone());
-        object["metadata"]["name"] = NAME.into();
-        let path = format!("{}?dryRun=All&fieldValidation=Ignore", kind.path(namespace.as_str()));
-        match ask::write(self.client, http::Method::POST, &path, "application/json", &object).await {
-            Ok(mut made) => {
-                made["metadata"]["name"] = name;
-                clean(&mut made, &mut BTreeSet::new());
-                Ok(made)
-            }
-            Err(refused) => {
-                let causes = refused.fields.iter().map(|field| pattern(field)).collect();
-                Err((refused, causes))
-            }
-        }
-    }
-}
-
 /// Takes out of what is left out all that has to do with the places.
-fn put_back(out: &mut BTreeSet<Pattern>, places: &[Pattern]) {
+pub(super) fn put_back(out: &mut BTreeSet<Pattern>, places: &[Pattern]) {
     let before = out.clone();
     for place in places {
         let mut place = place.clone();
@@ -224,7 +76,7 @@ fn put_back(out: &mut BTreeSet<Pattern>, places: &[Pattern]) {
 }
 
 /// A path as the server writes it: `spec.template.spec.containers[0].image`.
-fn pattern(path: &str) -> Pattern {
+pub(super) fn pattern(path: &str) -> Pattern {
     let mut found = Pattern::default();
     for part in path.split('.') {
         let (name, items) = part.split_once('[').map_or((part, false), |(name, _)| (name, true));
@@ -237,11 +89,11 @@ fn pattern(path: &str) -> Pattern {
 }
 
 /// Everything that may be the server's choice.
-fn candidates(value: &Value, at: &Pattern, found: &mut BTreeSet<Pattern>) {
+pub(super) fn candidates(value: &Value, at: &Pattern, found: &mut BTreeSet<Pattern>) {
     let Some(fields) = value.as_object() else { return };
     let is_item = at.0.last() == Some(&Step::Items);
     for (name, value) in fields {
-        if GIVEN.contains(&name.as_str()) && !(name == "metadata" && !at.0.is_empty()) {
+        if GIVEN.contains(&name.as_str()) && (at.0.is_empty() || name != "metadata") {
             continue;
         }
         // An assigned value that is here was chosen.
@@ -265,7 +117,7 @@ fn is_told_apart(item: &Value) -> bool {
 }
 
 /// Removes what a pattern names, and what is empty then; whether there was any.
-fn remove(value: &mut Value, steps: &[Step]) -> bool {
+pub(super) fn remove(value: &mut Value, steps: &[Step]) -> bool {
     match (steps, value) {
         ([Step::Field(name)], Value::Object(fields)) => fields.remove(name).is_some(),
         ([Step::Field(name), rest @ ..], Value::Object(fields)) => {
@@ -277,7 +129,7 @@ fn remove(value: &mut Value, steps: &[Step]) -> bool {
             removed
         }
         ([Step::Items, rest @ ..], Value::Array(items)) => {
-            items.iter_mut().fold(false, |removed, item| remove(item, rest) || removed)
+            items.iter_mut().filter_map(|item| remove(item, rest).then_some(())).count() > 0
         }
         _ => false,
     }
@@ -285,19 +137,19 @@ fn remove(value: &mut Value, steps: &[Step]) -> bool {
 
 /// Where an object and what was made of it differ.
 #[derive(Default)]
-struct Differing {
+pub(super) struct Differing {
     /// What was not made.
-    missing: Vec<Pattern>,
+    pub(super) missing: Vec<Pattern>,
     /// What was made otherwise, or too much.
-    other: Vec<Pattern>,
+    pub(super) other: Vec<Pattern>,
 }
 
 impl Differing {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.missing.is_empty() && self.other.is_empty()
     }
 
-    fn compare(&mut self, whole: &Value, made: &Value, at: &Pattern) {
+    pub(super) fn compare(&mut self, whole: &Value, made: &Value, at: &Pattern) {
         match (whole, made) {
             (Value::Object(a), Value::Object(b)) => {
                 for (name, value) in a {
@@ -318,7 +170,11 @@ impl Differing {
     }
 }
 
-/// Removes all fields of a name, but not a headless service's address.
+/// Removes what only one object of a cluster can have, but not a headless service's address.
+pub(super) fn forget_numbers(object: &mut Value) {
+    ONCE.iter().for_each(|name| forget(object, name));
+}
+
 fn forget(value: &mut Value, name: &str) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| forget(item, name)),
@@ -334,7 +190,7 @@ fn forget(value: &mut Value, name: &str) {
 }
 
 /// An object without what no default depends on.
-fn shape(object: &Value) -> Value {
+pub(super) fn shape(object: &Value) -> Value {
     let mut shape = object.clone();
     if let Some(fields) = shape.as_object_mut() {
         fields.remove("metadata");
