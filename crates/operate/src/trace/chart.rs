@@ -14,9 +14,8 @@ use super::history::Sample;
 const NAMED: usize = 9;
 const MARKS: [char; NAMED] = ['#', 'o', '+', 'x', '=', '%', '*', '@', '~'];
 const REST: char = '.';
-const COLOURS: [&str; NAMED + 1] = [
-    "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bb5500", "#225555", "#7f7fbf", "#bbbbbb",
-];
+const COLOURS: [&str; NAMED + 1] =
+    ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bb5500", "#225555", "#7f7fbf", "#bbbbbb"];
 /// Rows of the terminal's picture.
 const ROWS: u64 = 16;
 
@@ -232,7 +231,8 @@ fn point(x: f64, y: f64) -> String {
 }
 
 fn clock(time: i64) -> String {
-    jiff::Timestamp::from_second(time).map_or_else(|_| time.to_string(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+    jiff::Timestamp::from_second(time)
+        .map_or_else(|_| time.to_string(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 
 fn escaped(text: &str) -> String {

@@ -176,9 +176,8 @@ impl Cluster {
         };
         if self.is_pods(origin.end.0) {
             let since = origin.hops.last().and_then(|flow| flow.began).or(since);
-            let close = |pod: &&Pod| {
-                pod.holder.since.zip(since).is_none_or(|(began, since)| (began - since).abs() < CLOSE)
-            };
+            let close =
+                |pod: &&Pod| pod.holder.since.zip(since).is_none_or(|(began, since)| (began - since).abs() < CLOSE);
             self.at_address(origin.end.0).filter(close).for_each(ask);
         } else if let Some(node) = self.node_of(origin.end.0) {
             let answered = origin.hops.last().is_some_and(|flow| flow.node == node);

@@ -17,8 +17,9 @@ use super::flows::{Flow, Wanted};
 use super::join::End;
 use crate::access::Access;
 
-/// `NFNLGRP_CONNTRACK_NEW` and `NFNLGRP_CONNTRACK_DESTROY`.
-const GROUPS: [u32; 2] = [1, 3];
+/// `NFNLGRP_CONNTRACK_NEW`, `_UPDATE` and `_DESTROY`. An entry stays for minutes after its connection has ended: the update
+/// tells of that at once.
+const GROUPS: [u32; 3] = [1, 2, 3];
 /// Room for events that come faster than they are read.
 const ROOM: u32 = 4 << 20;
 const BUFFER: usize = 64 << 10;
@@ -77,7 +78,10 @@ impl Recorder {
         way.in_network(Box::new(open)).await.map_err(|error| error.to_string())?;
         let socket = place.lock().ok().and_then(|mut place| place.take());
         let socket = socket.ok_or("the thread in its network gave no answer")?.map_err(|error| error.to_string())?;
-        #[expect(deprecated, reason = "this socket owns its descriptor and never changes it, which is all that is asked")]
+        #[expect(
+            deprecated,
+            reason = "this socket owns its descriptor and never changes it, which is all that is asked"
+        )]
         let socket = AsyncFd::new(socket).map_err(|error| error.to_string())?;
         let heard = Arc::<Mutex<Heard>>::default();
         let task = tokio::spawn(hear(socket, way.node().to_owned(), wanted, heard.clone()));
@@ -136,7 +140,9 @@ impl Heard {
         let reply = &flow.reply;
         let key = ((reply.destination, reply.destination_port), (reply.source, reply.source_port));
         let now = jiff::Timestamp::now().as_second();
-        if kind == NEW {
+        let begins = kind == NEW && matches!(flow.state.as_str(), "SYN_SENT" | "NONE");
+        let ends = kind == DELETE || matches!(flow.state.as_str(), "TIME_WAIT" | "CLOSE" | "LAST_ACK");
+        if begins {
             if self.flows.len() >= KEPT {
                 self.flows.retain(|_, (_, ended)| !*ended);
             }
@@ -145,13 +151,13 @@ impl Heard {
                 return;
             }
             self.flows.insert(key, (Flow { began: Some(now), recorded: true, ..flow }, false));
-        } else if kind == DELETE
+        } else if ends
             && let Some((flow, ended)) = self.flows.get_mut(&key)
+            && !std::mem::replace(ended, true)
+            && self.ended.len() < KEPT
         {
-            *ended = true;
-            if self.ended.len() < KEPT {
-                self.ended.push(flow.clone());
-            }
+            // Its client's kernel need not have it any more: that it has not says nothing.
+            self.ended.push(Flow { state: "CLOSE".to_owned(), recorded: false, ..flow.clone() });
         }
     }
 }
@@ -184,8 +190,12 @@ mod tests {
         heard.tell(DELETE, flow());
         assert!(heard.ended.is_empty());
         heard.tell(NEW, flow());
+        heard.tell(NEW, Flow { state: "ESTABLISHED".to_owned(), ..flow() });
+        assert!(heard.ended.is_empty());
+        heard.tell(NEW, Flow { state: "TIME_WAIT".to_owned(), ..flow() });
         heard.tell(DELETE, flow());
         assert_eq!((heard.ended.len(), heard.flows.len()), (1, 1));
-        assert!(heard.ended[0].recorded && heard.ended[0].may_be_open() && heard.ended[0].began.is_some());
+        assert!(!heard.ended[0].may_be_open() && heard.ended[0].began.is_some());
+        assert!(heard.flows.values().all(|(flow, _)| flow.may_be_open()));
     }
 }

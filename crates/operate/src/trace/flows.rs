@@ -61,8 +61,7 @@ impl Flow {
     /// Whether the node changed either end of it.
     pub fn changes(&self) -> bool {
         let (original, reply) = (&self.original, &self.reply);
-        self.changes_source()
-            || (original.destination, original.destination_port) != (reply.source, reply.source_port)
+        self.changes_source() || (original.destination, original.destination_port) != (reply.source, reply.source_port)
     }
 }
 

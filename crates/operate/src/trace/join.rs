@@ -155,7 +155,8 @@ impl Table {
 fn best<'a>(flows: impl Iterator<Item = &'a Flow>, since: Option<i64>) -> Option<&'a Flow> {
     /// Clocks of nodes and servers differ.
     const OFF: i64 = 60;
-    let early = |flow: &&Flow| !flow.recorded || flow.began.zip(since).is_none_or(|(began, since)| began <= since + OFF);
+    let early =
+        |flow: &&Flow| !flow.recorded || flow.began.zip(since).is_none_or(|(began, since)| began <= since + OFF);
     flows.filter(early).max_by_key(|flow| (!flow.recorded, flow.is_open(), flow.began))
 }
 
@@ -200,8 +201,7 @@ mod tests {
 
     #[track_caller]
     fn check(table: &Table, client: &str, servers: &[&str], expected: &str) {
-        let server =
-            Server { addresses: servers.iter().map(|one| one.parse().unwrap()).collect(), ports: vec![5432] };
+        let server = Server { addresses: servers.iter().map(|one| one.parse().unwrap()).collect(), ports: vec![5432] };
         let told = match table.origin(&Seen { client: end(client), since: None }, &server) {
             Ok(origin) => {
                 let hops: Vec<&str> = origin.hops.iter().map(|hop| hop.node.as_str()).collect();

@@ -38,9 +38,7 @@ impl Cluster {
         match self.table.origin(seen, server) {
             Ok(origin) => Ok(origin),
             // What is a pod's own needs no table.
-            Err(_) if self.is_pods(address) => {
-                Ok(Origin { end: seen.client, hops: Vec::new(), called: None })
-            }
+            Err(_) if self.is_pods(address) => Ok(Origin { end: seen.client, hops: Vec::new(), called: None }),
             Err(NoOrigin::Several(count)) => Err(format!(
                 "{address}:{port} is {count} connections, to servers of different addresses, and none is known to be this one's"
             )),
@@ -118,7 +116,11 @@ impl Cluster {
         }
         let own = self.nodes.contains_key(&origin.end.0);
         if !own {
-            let looked = if self.looked.contains(node) { "" } else { ", or the node itself uses it: its processes were not looked at" };
+            let looked = if self.looked.contains(node) {
+                ""
+            } else {
+                ", or the node itself uses it: its processes were not looked at"
+            };
             return Who::unknown(format!(
                 "{} is of the pod network of node {node}: the pod that had it is gone{looked}",
                 origin.end.0

@@ -341,9 +341,7 @@ mod tests {
 
     #[test]
     fn links_count_when_both_sides_say_so() {
-        let pod = |name: &str, at: &str| {
-            json!({"metadata": {"namespace": "shop", "name": name, "uid": name}, "spec": {"nodeName": "n1"}, "status": {"podIP": at}})
-        };
+        let pod = |name: &str, at: &str| json!({"metadata": {"namespace": "shop", "name": name, "uid": name}, "spec": {"nodeName": "n1"}, "status": {"podIP": at}});
         let cluster = Cluster::of(&[pod("a", "10.1.0.6"), pod("b", "10.1.0.7")], &[], Workloads::default());
         let pooler = pooler();
         let behind = |number: usize| pooler.behind(&pooler.servers[number], &cluster);

@@ -23,7 +23,8 @@ const GROUPS: &str =
     "for pid; do echo \"pid $pid $(cat /proc/$pid/comm)\"; cat /proc/$pid/cgroup; done 2>/dev/null; exit 0";
 
 /// The processes that are in a pod's control group.
-const MEMBERS: &str = "grep -H -o -E 'pod[0-9a-f]{8}([-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}' /proc/[0-9]*/cgroup 2>/dev/null; exit 0";
+const MEMBERS: &str =
+    "grep -H -o -E 'pod[0-9a-f]{8}([-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}' /proc/[0-9]*/cgroup 2>/dev/null; exit 0";
 /// The tables of sockets in the networks of pods (`uid=pid pid …`). What watches over containers may be in a pod's control
 /// group, but it is in the node's own network.
 const NETWORKS: &str = "own=$(readlink /proc/self/ns/net)\n\
@@ -227,8 +228,13 @@ mod tests {
         let found = members(
             "/proc/30/cgroup:pod0f0f0f0f_1111_2222_3333_444444444445\n/proc/7/cgroup:pod0f0f0f0f-1111-2222-3333-444444444445\n/proc/x/cgroup:podx\n",
         );
-        assert_eq!(found, HashMap::from([("0f0f0f0f-1111-2222-3333-444444444445".to_owned(), BTreeSet::from([7, 30]))]));
-        let row = |state: &str| format!("  0: 0600010A:9C40 010200C0:1538 {state} 00000000:00000000 00:00000000 00000000 0 0 5 1");
+        assert_eq!(
+            found,
+            HashMap::from([("0f0f0f0f-1111-2222-3333-444444444445".to_owned(), BTreeSet::from([7, 30]))])
+        );
+        let row = |state: &str| {
+            format!("  0: 0600010A:9C40 010200C0:1538 {state} 00000000:00000000 00:00000000 00000000 0 0 5 1")
+        };
         assert!(connection(&row("01")).is_some() && connection(&row("08")).is_some());
         assert!(connection(&row("06")).is_none() && connection(&row("0A")).is_none());
         assert!(connection("  sl  local_address rem_address   st tx_queue").is_none() && connection("").is_none());

@@ -189,10 +189,16 @@ fn what_no_entry_tells_leaves_what_pods_themselves_have() {
     let to = (ip("192.0.2.1"), 5432);
     cluster.add_sockets(HashMap::from([
         ("uid-a".to_owned(), Sockets::from([((ip("10.1.0.6"), 40000), to)])),
-        ("uid-b".to_owned(), Sockets::from([((ip("10.1.0.7"), 50000), to), ((ip("10.1.0.7"), 2), (ip("192.0.2.8"), 80))])),
+        (
+            "uid-b".to_owned(),
+            Sockets::from([((ip("10.1.0.7"), 50000), to), ((ip("10.1.0.7"), 2), (ip("192.0.2.8"), 80))]),
+        ),
     ]));
     let told = who(&cluster, "10.9.0.5", 601, Some(0));
-    assert!(told.contains("nf_conntrack_tcp_timeout_established") && told.ends_with("[shop/b from 10.1.0.7:50000]"), "{told}");
+    assert!(
+        told.contains("nf_conntrack_tcp_timeout_established") && told.ends_with("[shop/b from 10.1.0.7:50000]"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -77,7 +77,9 @@ pub enum PostgresError {
         version: String,
     },
     /// It is a pooler's console.
-    #[error("{place} is the console of a pooler and no PostgreSQL: give it with --pgbouncer, and the server with --dsn")]
+    #[error(
+        "{place} is the console of a pooler and no PostgreSQL: give it with --pgbouncer, and the server with --dsn"
+    )]
     Console {
         /// Where.
         place: String,

@@ -23,7 +23,8 @@ const OLDEST: u64 = 100_000;
 /// From here on, replicas have slots of their own.
 const OWN_SLOTS: u64 = 120_000;
 
-const VERSION: &str = "select current_setting('server_version_num') as number, current_setting('server_version') as name";
+const VERSION: &str =
+    "select current_setting('server_version_num') as number, current_setting('server_version') as name";
 const SERVER: &str = "select host(inet_server_addr()) as address, inet_server_port() as port, \
     current_setting('port') as listening, current_user as me, \
     floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now";

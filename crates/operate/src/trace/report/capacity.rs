@@ -149,8 +149,7 @@ impl Projection {
         let now: u64 = growing.iter().map(|one| one.now).sum();
         let others = capacity.used.saturating_sub(now);
         let total = growing.iter().map(|one| one.then).fold(others, u64::saturating_add);
-        let sums: Vec<String> =
-            growing.iter().map(Growth::words).chain([format!("{others} of others")]).collect();
+        let sums: Vec<String> = growing.iter().map(Growth::words).chain([format!("{others} of others")]).collect();
         let arithmetic = format!("{} = {total}, of {} for ordinary roles", sums.join(" + "), capacity.ordinary);
         Some(Self { growing, others, total, too_many: total > capacity.ordinary, arithmetic })
     }

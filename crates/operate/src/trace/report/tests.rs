@@ -23,7 +23,12 @@ fn told() -> Told {
     backends.push(Backend { state: "active".to_owned(), ..backend(50, "203.0.113.9", 7, "Report-er") });
     backends.push(Backend { replica: true, ..backend(51, "203.0.113.9", 8, "copy") });
     backends.push(Backend { own: true, client: None, client_port: None, ..backend(52, "", 0, "postgres") });
-    let role = |name: &str, most| Limit { name: name.to_owned(), quoted: name.to_owned(), most, superuser: name == "postgres" };
+    let role = |name: &str, most| Limit {
+        name: name.to_owned(),
+        quoted: name.to_owned(),
+        most,
+        superuser: name == "postgres",
+    };
     Told {
         port: 5432,
         max: 100,
@@ -129,7 +134,13 @@ fn the_arithmetic_holds_for_any_server() {
             let replica = dice.below(9) == 0;
             let port = Some(2000 + number as u16);
             let client = client.parse().ok();
-            told.backends.push(Backend { user: user.to_owned(), client, client_port: port, replica, ..backend.clone() });
+            told.backends.push(Backend {
+                user: user.to_owned(),
+                client,
+                client_port: port,
+                replica,
+                ..backend.clone()
+            });
         }
         told.roles[0].most = Some(dice.below(100));
         told.databases[0].most = (dice.below(2) == 0).then(|| dice.below(300));
@@ -185,11 +196,8 @@ fn workloads_whose_names_begin_alike_are_not_mixed() {
     };
     let scaler = json!({"metadata": {"namespace": "shop", "name": "web"},
         "spec": {"maxReplicas": 4, "scaleTargetRef": {"kind": "Deployment", "name": "web"}}});
-    let cluster = Cluster::of(
-        &[pod("a", "web", "10.1.0.6"), pod("b", "web2", "10.1.0.7")],
-        &[],
-        Workloads::of(&[], &[scaler]),
-    );
+    let cluster =
+        Cluster::of(&[pod("a", "web", "10.1.0.6"), pod("b", "web2", "10.1.0.7")], &[], Workloads::of(&[], &[scaler]));
     let report = report(&told(), &cluster, around(Filter::default()));
     let app = report.capacity.limits.iter().find(|limit| limit.name == "app").unwrap();
     // 25 of one pod grow to 100, the 20 of web2 stay.
@@ -208,4 +216,52 @@ fn poolers_are_looked_through() {
     // Its console claims none of them.
     assert!(report.projection.is_none() && report.connections.iter().all(|one| one.behind.is_none()));
     assert_eq!(report.poolers[0].pools[0].size, 30);
+}
+
+/// Every field of the report is told in `docs/trace.md`.
+#[test]
+fn what_programs_read_is_documented() {
+    let page = include_str!("../../../../../docs/trace.md");
+    let report = report(&told(), &cluster(10), around(Filter::default()));
+    let behind = Behind {
+        pooler: String::new(),
+        pool: String::new(),
+        mode: String::new(),
+        client: None,
+        seen_as: None,
+        application: None,
+        candidates: BTreeMap::new(),
+    };
+    let values = [
+        serde_json::to_value(report).unwrap(),
+        serde_json::to_value(behind).unwrap(),
+        serde_json::to_value(Pool::default()).unwrap(),
+        serde_json::to_value(crate::trace::history::Sample::default()).unwrap(),
+    ];
+    fn keys(value: &serde_json::Value, found: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                for (key, value) in fields {
+                    found.push(key.clone());
+                    // The names below are states and holders.
+                    if !matches!(key.as_str(), "states" | "others" | "candidates") {
+                        keys(value, found);
+                    }
+                }
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    values.iter().for_each(|value| keys(value, &mut found));
+    assert!(found.len() > 100);
+    for key in found {
+        assert!(
+            page.contains(&format!("`{key}`"))
+                || page.contains(&format!(".{key}`"))
+                || page.contains(&format!("`{key}[]`")),
+            "{key} is not in docs/trace.md"
+        );
+    }
 }

@@ -170,9 +170,8 @@ impl Known {
             let ends = questions.ends.get(name).unwrap_or(&no_ends);
             let pods = questions.pods.get(name).unwrap_or(&no_pods);
             async move {
-                let processes = async {
-                    if ends.is_empty() { None } else { Some(sockets::processes(way.as_ref(), ends).await) }
-                };
+                let processes =
+                    async { if ends.is_empty() { None } else { Some(sockets::processes(way.as_ref(), ends).await) } };
                 let sockets = async {
                     if pods.is_empty() { Ok(HashMap::new()) } else { sockets::of_pods(way.as_ref(), pods).await }
                 };

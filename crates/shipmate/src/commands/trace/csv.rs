@@ -76,7 +76,8 @@ fn behind(traced: &Traced) -> [String; 6] {
         cells[2].clone_from(&behind.pool);
         if let Some(client) = &behind.client {
             let [kind, namespace, pod, ..] = holder(client);
-            cells[3] = if kind == "pod" { format!("{namespace}/{pod}") } else { operate::trace::report::holder(client) };
+            cells[3] =
+                if kind == "pod" { format!("{namespace}/{pod}") } else { operate::trace::report::holder(client) };
             cells[4] = "linked".to_owned();
         } else {
             let all: Vec<String> = behind.candidates.iter().map(|(who, count)| format!("{count} of {who}")).collect();

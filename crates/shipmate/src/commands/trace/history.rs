@@ -23,7 +23,10 @@ pub(super) fn show(arguments: &TraceHistory) -> anyhow::Result<()> {
         return output::print_json(&samples);
     }
     let Some(chart) = Chart::of(samples) else {
-        bail!("{} holds no samples yet: `shipmate trace postgres --watch --history FILE` adds some", arguments.file.display());
+        bail!(
+            "{} holds no samples yet: `shipmate trace postgres --watch --history FILE` adds some",
+            arguments.file.display()
+        );
     };
     if let Some(path) = &arguments.svg {
         if path.as_os_str() == "-" {

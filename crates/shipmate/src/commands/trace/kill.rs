@@ -28,7 +28,8 @@ pub(super) async fn run(arguments: &TracePostgres, session: &Session, report: &R
         let idle = traced.state_seconds.map_or_else(|| "-".to_owned(), api::age::human_duration);
         vec![traced.pid.to_string(), pod, traced.user.clone(), traced.database.clone(), traced.state.clone(), idle]
     };
-    let rows: Vec<Vec<String>> = chosen.iter().map(row).map(|cells| cells.iter().map(|cell| visible(cell)).collect()).collect();
+    let rows: Vec<Vec<String>> =
+        chosen.iter().map(row).map(|cells| cells.iter().map(|cell| visible(cell)).collect()).collect();
     output::print_table(&["PID", "HELD BY", "ROLE", "DATABASE", "STATE", "SINCE"], &rows)?;
     if arguments.dry_run {
         eprintln!("{} connections would be ended", chosen.len());
@@ -54,7 +55,10 @@ pub(super) async fn run(arguments: &TracePostgres, session: &Session, report: &R
     if ended.refused.is_empty() {
         return Ok(());
     }
-    bail!("the server refused to end {} connections; a role with pg_signal_backend may end those of ordinary roles, a superuser all", ended.refused.len())
+    bail!(
+        "the server refused to end {} connections; a role with pg_signal_backend may end those of ordinary roles, a superuser all",
+        ended.refused.len()
+    )
 }
 
 fn is_chosen(arguments: &TracePostgres, traced: &Traced) -> bool {

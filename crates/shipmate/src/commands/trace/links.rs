@@ -89,7 +89,9 @@ pub(super) async fn pod(arguments: &TracePod) -> anyhow::Result<()> {
         // It shares its address with the whole node: only what its own processes have is its own.
         let is_own = |who: &Who| matches!(who, Who::Pod { namespace: of, pod, .. } if of == namespace && pod == name);
         links.retain(|link| is_own(&link.client));
-        known.notes.push(format!("{namespace}/{name} uses the network of node {node}: only what it opened itself is listed"));
+        known
+            .notes
+            .push(format!("{namespace}/{name} uses the network of node {node}: only what it opened itself is listed"));
     }
     if read == 0 {
         bail!("the table of connections of node {node} could not be read:\n  {}", known.notes.join("\n  "));

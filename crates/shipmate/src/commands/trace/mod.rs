@@ -6,8 +6,8 @@ mod history;
 mod kill;
 mod links;
 mod password;
-mod postgres;
 mod poolers;
+mod postgres;
 mod show;
 mod watch;
 

@@ -19,11 +19,17 @@ impl Consoles {
             if dsn.with_password {
                 eprintln!("warning: others on this machine can read the password in --pgbouncer: use ~/.pgpass");
             }
-            let console = logged_in(&mut dsn, async |dsn| Console::open(dsn).await).await;
-            let console = console.with_context(|| format!("open the console of the pooler at {}", dsn.place()))?;
             // What it tells at all, it tells now: a role that may not ask is told so before the first look.
-            let told = console.ask().await;
-            told.with_context(|| format!("ask the pooler at {}: the role has to be in stats_users or admin_users", dsn.place()))?;
+            let place = dsn.place();
+            let opened = async |dsn: &Dsn| {
+                let console = Console::open(dsn).await?;
+                console.ask().await.map(|_| console)
+            };
+            let console = logged_in(&mut dsn, opened).await.with_context(|| {
+                format!(
+                    "ask the pooler at {place}: the role has to be in stats_users or admin_users of its configuration"
+                )
+            })?;
             consoles.push((dsn, Some(console)));
         }
         Ok(Self(consoles))

@@ -62,12 +62,7 @@ pub(super) struct Tracer<'a> {
 }
 
 impl<'a> Tracer<'a> {
-    async fn new(
-        arguments: &'a TracePostgres,
-        reached: Reached,
-        dsn: Dsn,
-        session: Session,
-    ) -> anyhow::Result<Self> {
+    async fn new(arguments: &'a TracePostgres, reached: Reached, dsn: Dsn, session: Session) -> anyhow::Result<Self> {
         let history = match &arguments.history {
             Some(path) => Some(History::open(path, &dsn.place(), arguments.history_size.unwrap_or(SIZE))?),
             None => None,

@@ -22,7 +22,11 @@ pub(super) fn text(report: &Report) -> String {
     let states: Vec<String> = capacity.states.iter().map(|(state, count)| format!("{count} {state}")).collect();
     line(&mut text, &format!("  {}", states.join(", ")));
     for limit in &capacity.limits {
-        let then = if limit.then > limit.used { format!(", {} when all that grows is at its maximum", limit.then) } else { String::new() };
+        let then = if limit.then > limit.used {
+            format!(", {} when all that grows is at its maximum", limit.then)
+        } else {
+            String::new()
+        };
         line(&mut text, &format!("  {} {}: {} of {}{then}", limit.of, limit.name, limit.used, limit.most));
     }
     if !capacity.others.is_empty() {
@@ -36,7 +40,10 @@ pub(super) fn text(report: &Report) -> String {
     unknown(&mut text, report);
     if let Some(projection) = &report.projection {
         let verdict = if projection.too_many { "too many" } else { "they fit" };
-        line(&mut text, &format!("\nWith every autoscaler and pooler at its maximum: {} ({verdict})", projection.arithmetic));
+        line(
+            &mut text,
+            &format!("\nWith every autoscaler and pooler at its maximum: {} ({verdict})", projection.arithmetic),
+        );
     }
     if !report.proposals.is_empty() {
         text.push_str("\nLimits that would fit:\n");
@@ -83,7 +90,8 @@ fn poolers(text: &mut String, report: &Report) {
             Some(client) => who(client),
             None if behind.candidates.is_empty() => "nobody: it is idle in its pool".to_owned(),
             None => {
-                let all: Vec<String> = behind.candidates.iter().map(|(who, count)| format!("{count} of {who}")).collect();
+                let all: Vec<String> =
+                    behind.candidates.iter().map(|(who, count)| format!("{count} of {who}")).collect();
                 format!("nobody now; clients of the pool: {}", all.join(", "))
             }
         };
