@@ -219,13 +219,18 @@ impl Pooler {
 /// An sshd inside node-1; node-2 has none.
 struct Sshd {
     config: String,
+    pid_file: String,
     process: Option<Running>,
 }
 
 impl Drop for Sshd {
     fn drop(&mut self) {
+        // The command that started it hands no signal on.
+        let pid = fs::read_to_string(&self.pid_file).ok().and_then(|text| text.trim().parse().ok());
+        if let Some(pid) = pid {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM);
+        }
         if let Some(process) = self.process.take() {
-            process.signal(Signal::SIGTERM);
             process.finish();
         }
     }
@@ -243,10 +248,11 @@ impl Sshd {
         cluster.write(
             "sshd_config",
             format!(
-                "Port 2022\nListenAddress {address}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
+                "Port 2022\nListenAddress {address}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile {}\nStrictModes no\n\
                  UsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nMaxStartups 100\n",
                 path("host-key"),
                 path("user-key.pub"),
+                path("sshd.pid"),
             ),
         );
         let config = cluster.write(
@@ -271,6 +277,6 @@ impl Sshd {
         ]);
         let mut process = Running::start(command);
         process.until("Server listening on");
-        Self { config, process: Some(process) }
+        Self { config, pid_file: path("sshd.pid"), process: Some(process) }
     }
 }
