@@ -65,11 +65,14 @@ impl Flow {
     }
 }
 
+/// Says yes to a flow, by its original and its reply tuple.
+pub type Fits = Arc<dyn Fn(&Tuple, &Tuple) -> bool + Send + Sync>;
+
 /// Which flows are kept.
 #[derive(Clone)]
 pub struct Wanted {
-    /// Whether a flow is, by its original and its reply tuple.
-    pub is: Arc<dyn Fn(&Tuple, &Tuple) -> bool + Send + Sync>,
+    /// Which are.
+    pub is: Fits,
     /// Words of which each line of a wanted flow has one, as `conntrack -L` prints them: `sport=5432 `.
     pub words: Vec<String>,
 }
