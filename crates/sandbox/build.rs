@@ -2,11 +2,16 @@
 //!
 //! Each file in `programs/` becomes a static executable that runs in an image
 //! without any other file. `rustc` is called directly: as cargo packages they
-//! would need a second target directory, and they have no dependencies.
+//! would need a second target directory, and they have no dependencies. They
+//! are packed, because most of each is the same standard library.
 
-use std::env;
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 
 const PROGRAMS: [&str; 2] = ["pause", "web"];
 
@@ -35,7 +40,14 @@ fn main() {
         }
         let status = command.status().unwrap_or_else(|error| panic!("run {rustc} for {source}: {error}"));
         assert!(status.success(), "{rustc} could not compile {source} for {target}");
+        pack(&out_dir.join(program)).unwrap_or_else(|error| panic!("pack {program}: {error}"));
     }
+}
+
+fn pack(program: &Path) -> std::io::Result<()> {
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(&fs::read(program)?)?;
+    fs::write(program.with_extension("z"), packed.finish()?)
 }
 
 fn variable(name: &str) -> String {

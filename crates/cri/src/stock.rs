@@ -62,7 +62,10 @@ impl Runtime {
     /// Sets labels of a name; an empty value takes a label away.
     pub async fn label_image(&self, name: &str, labels: BTreeMap<String, String>) -> Result<(), Error> {
         let paths = labels.keys().map(|label| format!("labels.{label}")).collect();
-        self.update_image(images::Image { name: name.to_owned(), labels, target: None }, paths).await
+        // The target is not among the paths and stays. It must be there all the same: containerd 1.7 and later read it
+        // before they look at the paths, and the whole daemon ends where it is absent.
+        let target = Some(images::Descriptor::default());
+        self.update_image(images::Image { name: name.to_owned(), labels, target }, paths).await
     }
 
     async fn update_image(&self, image: images::Image, paths: Vec<String>) -> Result<(), Error> {

@@ -45,7 +45,7 @@ pub fn built_in() -> Result<ImageSource> {
 
 fn pause() -> Result<ImageSource> {
     Ok(ImageBuilder::new()
-        .file("/pause", 0o755, programs::PAUSE)
+        .file("/pause", 0o755, programs::PAUSE.as_slice())
         .config("Entrypoint", vec!["/pause"])
         .config("User", "65535:65535")
         .build(vec![name(&pause_reference())?]))
@@ -53,7 +53,7 @@ fn pause() -> Result<ImageSource> {
 
 fn web(version: &str) -> Result<ImageSource> {
     Ok(ImageBuilder::new()
-        .file("/bin/web", 0o755, programs::WEB)
+        .file("/bin/web", 0o755, programs::WEB.as_slice())
         .file("/etc/passwd", 0o644, "root:x:0:0:root:/:/bin/web\nweb:x:65532:65532:web:/:/bin/web\n")
         .file("/etc/group", 0o644, "root:x:0:\nweb:x:65532:\n")
         .directory("/tmp", 0o1777)

@@ -221,15 +221,13 @@ async fn run_pod(node: &Node) -> Pod {
         namespace: "default".to_owned(),
         attempt: 0,
     };
-    // As the kubelet does: with one for all, the end of its first process would kill the others at once.
-    let own = || Some(v1::NamespaceOption { pid: v1::NamespaceMode::Container as i32, ..Default::default() });
+    // The containers share one process namespace, whose first process is pause: its end would kill the others at once.
     let config = v1::PodSandboxConfig {
         metadata: Some(metadata),
         hostname: "web".to_owned(),
         log_directory: "/var/log/pods".to_owned(),
         linux: Some(v1::LinuxPodSandboxConfig {
             cgroup_parent: format!("{}/pod1", node.cgroup()),
-            security_context: Some(v1::LinuxSandboxSecurityContext { namespace_options: own(), ..Default::default() }),
             ..Default::default()
         }),
         ..Default::default()
@@ -239,13 +237,6 @@ async fn run_pod(node: &Node) -> Pod {
         metadata: Some(v1::ContainerMetadata { name: "web".to_owned(), attempt: 0 }),
         image: Some(v1::ImageSpec { image: images::web_reference("1.0"), ..Default::default() }),
         log_path: "web.log".to_owned(),
-        linux: Some(v1::LinuxContainerConfig {
-            security_context: Some(v1::LinuxContainerSecurityContext {
-                namespace_options: own(),
-                ..Default::default()
-            }),
-            ..Default::default()
-        }),
         ..Default::default()
     };
     let container = runtime.create_container(&sandbox, container, config).await.unwrap();

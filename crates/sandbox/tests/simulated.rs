@@ -39,7 +39,7 @@ impl Launch for Web {
 fn a_simulated_cluster_lives_in_its_home_alone() {
     let dir = tempfile::tempdir().unwrap();
     let (program, config) = (dir.path().join("web"), dir.path().join("kubeconfig"));
-    fs::write(&program, programs::WEB).unwrap();
+    fs::write(&program, programs::WEB.as_slice()).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let home = Home::at(dir.path().join("home"));
     let name = "fake".parse().unwrap();

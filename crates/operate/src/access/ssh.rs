@@ -1,21 +1,23 @@
 //! A node behind the user's own OpenSSH: its configuration, keys, agent and jump hosts apply, and nothing is installed.
 
 use std::path::Path;
-use std::pin::Pin;
 use std::process::Stdio;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, Join, ReadBuf};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, Command};
 
 use super::local::{Input, finish};
+use super::piped::Piped;
 use super::{Access, AccessError, Feed, Ran, Socket, Wire};
 
 /// Exit code with which `ssh` tells of its own failures.
 const SSH_FAILED: i32 = 255;
 /// How long it may take to find out what a host's name means.
 const LOOKUP: Duration = Duration::from_secs(5);
+/// Carries a connection where sshd does not forward. The answer's end is the connection's.
+const RELAY: &str = "exec 3<>\"/dev/tcp/$1/$2\" || exit 7; cat <&3 & cat >&3 2>/dev/null; wait";
 /// How long a forwarded socket may take to be there.
 const FORWARD: Duration = Duration::from_secs(15);
 
@@ -28,12 +30,20 @@ pub struct Ssh {
     config: Option<String>,
     /// Whether commands are run through `sudo -n` there.
     sudo: bool,
+    /// Whether sshd was seen to forbid that connections are forwarded.
+    forbidden: Arc<AtomicBool>,
 }
 
 impl Ssh {
     /// The node behind a destination.
     pub fn new(node: impl Into<String>, destination: impl Into<String>) -> Self {
-        Self { node: node.into(), destination: destination.into(), config: None, sudo: false }
+        Self {
+            node: node.into(),
+            destination: destination.into(),
+            config: None,
+            sudo: false,
+            forbidden: Arc::default(),
+        }
     }
 
     /// Uses this configuration file instead of the user's.
@@ -74,7 +84,11 @@ impl Ssh {
 
     /// The command that runs a program there.
     fn remote(&self, program: &str, arguments: &[&str]) -> Command {
-        let mut remote = if self.sudo { "LC_ALL=C sudo -n --".to_owned() } else { "LC_ALL=C".to_owned() };
+        self.remote_as(self.sudo, program, arguments)
+    }
+
+    fn remote_as(&self, sudo: bool, program: &str, arguments: &[&str]) -> Command {
+        let mut remote = if sudo { "LC_ALL=C sudo -n --".to_owned() } else { "LC_ALL=C".to_owned() };
         for word in std::iter::once(&program).chain(arguments) {
             remote.push(' ');
             remote.push_str(&quoted(word));
@@ -140,18 +154,22 @@ impl Access for Ssh {
         Ok(ran)
     }
 
-    /// By `ssh -W`: the connection begins in the node's sshd, so name look-up and route are the node's.
+    /// By `ssh -W`: the connection begins in the node's sshd, so name look-up and route are the node's. Where sshd forbids
+    /// that, by the node's bash.
     async fn dial(&self, host: &str, port: u16) -> Result<Box<dyn Wire>, AccessError> {
-        let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        let mut command = self.command();
-        command.args(["-W", &address, "--", &self.destination]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        let failed = |source| AccessError::Run { node: self.node.clone(), program: "ssh".to_owned(), source };
-        let mut child = command.spawn().map_err(failed)?;
-        let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(failed(std::io::Error::other("no pipes")));
+        let mut command = if self.forbidden.load(Ordering::Relaxed) {
+            // Not as another user: a connection needs no rights.
+            self.remote_as(false, "bash", &["-c", RELAY, "bash", host, &port.to_string()])
+        } else {
+            let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+            let mut command = self.command();
+            command.args(["-W", &address, "--", &self.destination]);
+            command
         };
-        Ok(Box::new(Piped { wire: tokio::io::join(from, to), _child: child }))
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let failed = |source| AccessError::Run { node: self.node.clone(), program: "ssh".to_owned(), source };
+        let child = command.spawn().map_err(failed)?;
+        Ok(Box::new(Piped::new(child, self.forbidden.clone()).map_err(failed)?))
     }
 
     async fn socket(&self, path: &str) -> Result<Socket, AccessError> {
@@ -167,32 +185,6 @@ impl Access for Ssh {
         let mut child = command.spawn().map_err(failed)?;
         self.appears(&local, &mut child).await?;
         Ok(Socket::new(local, Some(Box::new((child, directory)))))
-    }
-}
-
-/// The two pipes of a program, which ends with them.
-struct Piped {
-    wire: Join<ChildStdout, ChildStdin>,
-    _child: Child,
-}
-
-impl AsyncRead for Piped {
-    fn poll_read(mut self: Pin<&mut Self>, ctx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.wire).poll_read(ctx, into)
-    }
-}
-
-impl AsyncWrite for Piped {
-    fn poll_write(mut self: Pin<&mut Self>, ctx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.wire).poll_write(ctx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.wire).poll_flush(ctx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.wire).poll_shutdown(ctx)
     }
 }
 

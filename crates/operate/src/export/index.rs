@@ -11,7 +11,7 @@ use super::{Options, group_and_kind};
 pub const INDEX: &str = "_export.json";
 
 /// What could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Failed {
     /// A kind (`secrets`, `deployments.apps`), or a version of a group (`metrics.k8s.io/v1beta1`).
     pub what: String,
@@ -39,6 +39,10 @@ pub struct Index {
     pub objects_left_out: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
     /// Fields that were left out, by kind.
     pub fields_left_out: BTreeMap<String, BTreeSet<String>>,
+    /// Fields that were left out where the server sets the same by itself, by kind.
+    pub defaults_left_out: BTreeMap<String, BTreeSet<String>>,
+    /// Kinds of which objects have such fields in their files nevertheless, and why it could not be told.
+    pub defaults_kept: BTreeMap<String, BTreeSet<String>>,
     /// Secrets without their values.
     pub secrets_without_values: BTreeSet<String>,
     /// Releases of Helm: their objects are in the export, what Helm remembers of them is a secret.

@@ -4,17 +4,17 @@
 //! so memory holds a page for each list that is under way. What is left out is written down with the reason. A new
 //! export is made beside the old one and takes its place in one step. The deciding parts ([`clean`], [`place`], [`yaml`],
 //! [`compare`], the order of [`restore`]) are pure.
-//!
-//! Deliberately absent: telling defaults from what somebody wrote. Defaulted fields are in the files.
 
 mod ask;
 mod choose;
 mod clean;
 mod collect;
 pub mod compare;
+mod defaults;
 mod files;
 mod index;
 mod kinds;
+pub mod page;
 mod place;
 pub mod restore;
 mod staging;
@@ -92,6 +92,12 @@ pub enum ExportError {
     /// A kind is not served.
     #[error("the API serves no kind {0}: `kubectl api-resources` lists them")]
     NoKind(String),
+    /// A namespace is not in the files.
+    #[error("namespace {0} is not in the files: `ls` of the directory lists what is")]
+    NotInFiles(String),
+    /// A mapping makes two objects one.
+    #[error("two objects of the files would become {0}: choose another name")]
+    Twice(Key),
     /// The directory holds something else.
     #[error("{0} is no export (it has no _export.json): name a new or empty directory")]
     NoExport(PathBuf),
@@ -150,7 +156,8 @@ pub async fn export(
     let mut objects = 0;
     let index = collect(client, options, |collected| {
         match collected {
-            Collected::Object(Object { kind, value, .. }) => {
+            Collected::Object(Object { kind, value, short, .. }) => {
+                let value = short.unwrap_or(value);
                 let metadata = &value["metadata"];
                 let name = metadata["name"].as_str().unwrap_or_default();
                 let path = place::place(options.layout, &kind.group, &kind.kind, metadata["namespace"].as_str(), name);

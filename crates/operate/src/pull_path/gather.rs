@@ -7,14 +7,13 @@ use cri::import::ImageName;
 use super::files::{Files, Found};
 use super::{Note, PullPath, resolve};
 use crate::access::{Access, AccessError};
+use crate::collect::node::CONFIGS;
 
 const LIMIT: Duration = Duration::from_secs(20);
 /// Each round asks for the files that the one before found out about; more are a loop.
 const MAX_ROUNDS: usize = 12;
 /// No file of a configuration is larger.
 const MAX_FILE: usize = 1 << 20;
-/// The configuration of containerd, and of the one that k3s brings.
-const MAINS: [&str; 2] = ["/etc/containerd/config.toml", "/var/lib/rancher/k3s/agent/etc/containerd/config.toml"];
 /// Tells what is at a path: a letter, then its content.
 const LOOK: &str = "if [ -d \"$1\" ]; then echo d; ls -A -- \"$1\"; elif [ -e \"$1\" ]; then echo f; cat -- \"$1\"; \
     else echo m; fi";
@@ -39,8 +38,8 @@ pub struct Gathered {
 /// When the node can't be asked.
 pub async fn gather(access: &dyn Access, image: &ImageName, version: &str) -> Result<Gathered, AccessError> {
     let mut files = Files::default();
-    let mut main = MAINS[0];
-    for candidate in MAINS {
+    let mut main = CONFIGS[0];
+    for candidate in CONFIGS {
         let found = look(access, candidate).await?;
         let there = found != Found::Missing;
         files.set(candidate, found);

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::tls::{Handshake, Trust};
-use crate::access::{Access, AccessError, Wire};
+use crate::access::{Access, AccessError, NotThrough, Wire};
 
 /// How long a registry may take for the head of its answer.
 const HEAD: Duration = Duration::from_secs(60);
@@ -42,16 +42,24 @@ pub struct Failure {
     pub handshake: Option<Handshake>,
     /// It was not even tried: the way onto the node has no means for it.
     pub unsupported: bool,
+    /// The other side answered TLS by something else.
+    pub plain: bool,
 }
 
 impl Failure {
     pub(super) fn new(step: Step, why: impl Into<String>) -> Self {
-        Self { step, why: why.into(), handshake: None, unsupported: false }
+        Self { step, why: why.into(), handshake: None, unsupported: false, plain: false }
     }
 
     /// A body that ended too early.
     pub fn broken(why: impl Into<String>) -> Self {
         Self::new(Step::Body, why)
+    }
+}
+
+impl From<&NotThrough> for Failure {
+    fn from(not: &NotThrough) -> Self {
+        Self { unsupported: not.forbidden, ..Self::new(Step::Dial, not.to_string()) }
     }
 }
 
@@ -190,6 +198,22 @@ pub async fn ask(
     headers: &[(HeaderName, String)],
     trust: &Trust,
 ) -> Result<Answer, Failure> {
+    match once(access, method, url, headers, trust).await {
+        // The way knows now that it may not forward, and has perhaps another means.
+        Err(failure) if failure.step == Step::Dial && failure.unsupported => {
+            once(access, method, url, headers, trust).await
+        }
+        asked => asked,
+    }
+}
+
+async fn once(
+    access: &dyn Access,
+    method: &Method,
+    url: &Url,
+    headers: &[(HeaderName, String)],
+    trust: &Trust,
+) -> Result<Answer, Failure> {
     let wire = access.dial(&url.host, url.port).await.map_err(|error| Failure {
         unsupported: matches!(error, AccessError::Unsupported { .. }),
         ..Failure::new(Step::Dial, error.to_string())
@@ -227,11 +251,9 @@ async fn exchange(
     };
     let answered = tokio::time::timeout(HEAD, asked).await;
     let answered = answered.map_err(|_| Failure::new(Step::Head, format!("no answer within {} s", HEAD.as_secs())))?;
-    let (response, connection) = answered.map_err(|error| Failure {
-        step: Step::Head,
-        why: head_problem(&error, url.secure),
-        handshake: handshake.clone(),
-        unsupported: false,
+    let (response, connection) = answered.map_err(|error| match NotThrough::of(&error) {
+        Some(not_through) => not_through.into(),
+        None => Failure { handshake: handshake.clone(), ..Failure::new(Step::Head, head_problem(&error, url.secure)) },
     })?;
     Ok(Answer { response, handshake, _connection: connection })
 }

@@ -1,5 +1,5 @@
 //! The way that is told is the way that containerd goes: the same URLs in the same order, and the same words where it asks
-//! nobody.
+//! nobody. With another containerd first in `PATH` it is that one's way; those of 1.6 to 2.4 were tried.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -15,6 +15,7 @@ use operate::registry::Credentials;
 use crate::support::{Containerd, Registry, image, store};
 
 const REGISTRY: &str = "[plugins.\"io.containerd.grpc.v1.cri\".registry";
+const NEW_REGISTRY: &str = "[plugins.\"io.containerd.cri.v1.images\".registry";
 
 /// Two ports that write down what is asked, and have nothing.
 struct Doors {
@@ -49,8 +50,14 @@ impl Doors {
 fn answer(mut stream: TcpStream, port: u16, asked: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut line = Vec::new();
+    let Ok(first) = reader.fill_buf() else { return };
+    if first.first() == Some(&0x16) {
+        // Somebody who begins with TLS gets the answer of those who speak none.
+        let _ = stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n");
+        return;
+    }
     let Ok(_) = reader.read_until(b'\n', &mut line) else { return };
-    let Ok(line) = String::from_utf8(line) else { return }; // Somebody who begins with TLS.
+    let Ok(line) = String::from_utf8(line) else { return };
     if let [method, path, _] = line.split_whitespace().collect::<Vec<_>>()[..] {
         asked.lock().unwrap().push(format!("{method} http://127.0.0.1:{port}{path}"));
     }
@@ -67,16 +74,22 @@ struct Case {
     config: &'static str,
     hosts: &'static [(&'static str, &'static str)],
     image: &'static str,
+    /// A file that is imported.
+    import: &'static str,
+    /// containerd 2 only.
+    new: bool,
 }
+
+const NONE: Case = Case { name: "", config: "", hosts: &[], image: IMAGE, import: "", new: false };
 
 const IMAGE: &str = "registry.example:5000/team/app:1";
 
 fn mirrors(name: &'static str, config: &'static str, image: &'static str) -> Case {
-    Case { name, config, hosts: &[], image }
+    Case { name, config, image, ..NONE }
 }
 
 const fn hosts(name: &'static str, hosts: &'static [(&'static str, &'static str)], image: &'static str) -> Case {
-    Case { name, config: "config_path", hosts, image }
+    Case { name, config: "config_path", hosts, image, ..NONE }
 }
 
 fn cases() -> Vec<Case> {
@@ -193,6 +206,83 @@ fn cases() -> Vec<Case> {
             IMAGE,
         ),
         hosts("this machine without a directory", &[], "{A}/team/app:1"),
+        hosts(
+            "http with settings for TLS",
+            &[("registry.example:5000", "[host.\"http://{A}\"]\n skip_verify = true\n[host.\"http://{B}\"]\n")],
+            IMAGE,
+        ),
+        hosts(
+            "headers",
+            &[(
+                "registry.example:5000",
+                "[host.\"http://{B}\"]\n[host.\"http://{B}\".header]\n x-a = \"b\"\n[host.\"http://{A}\"]\n",
+            )],
+            IMAGE,
+        ),
+        hosts(
+            "a client without a file",
+            &[("registry.example:5000", "[host.\"http://{A}\"]\n client = [[\"none.pem\", \"none.key\"]]\n")],
+            IMAGE,
+        ),
+        hosts(
+            "a client that is no pair",
+            &[("registry.example:5000", "[host.\"http://{A}\"]\n client = [[\"none.pem\"]]\n")],
+            IMAGE,
+        ),
+        hosts(
+            "a newer capability",
+            &[(
+                "registry.example:5000",
+                "[host.\"http://{A}\"]\n capabilities = [\"pull\", \"resolve\", \"referrers\"]\n",
+            )],
+            IMAGE,
+        ),
+        Case {
+            name: "two directories",
+            config: "config_paths",
+            hosts: &[("registry.example:5000", "[host.\"http://{A}\"]\n")],
+            ..NONE
+        },
+        Case {
+            name: "a drop-in with another registry",
+            config: ".mirrors.\"registry.example:5000\"]\n endpoint = [\"http://{A}\"]",
+            import: "version = 2\n{R}.mirrors.\"other.example\"]\n endpoint = [\"http://{B}\"]\n",
+            ..NONE
+        },
+        Case {
+            name: "a drop-in with the same registry",
+            config: ".mirrors.\"registry.example:5000\"]\n endpoint = [\"http://{A}\"]",
+            import: "version = 2\n{R}.mirrors.\"registry.example:5000\"]\n endpoint = [\"http://{B}\"]\n",
+            ..NONE
+        },
+        Case {
+            name: "a drop-in without a version",
+            config: ".mirrors.\"registry.example:5000\"]\n endpoint = [\"http://{A}\"]",
+            import: "{R}.mirrors.\"registry.example:5000\"]\n endpoint = [\"http://{B}\"]\n",
+            ..NONE
+        },
+        Case {
+            name: "a drop-in of version 3",
+            config: ".mirrors.\"registry.example:5000\"]\n endpoint = [\"http://{A}\"]",
+            import: "version = 3\n{N}.mirrors.\"other.example\"]\n endpoint = [\"http://{B}\"]\n",
+            new: true,
+            ..NONE
+        },
+        Case {
+            name: "the new name in an old file",
+            config: ".mirrors.\"other.example\"]\n endpoint = [\"http://{A}\"]",
+            import: "version = 2\n{N}.mirrors.\"registry.example:5000\"]\n endpoint = [\"http://{B}\"]\n",
+            new: true,
+            ..NONE
+        },
+        Case {
+            name: "settings that the transfer service does not know",
+            config: "config_paths",
+            hosts: &[("registry.example:5000", "[host.\"http://{A}\"]\n")],
+            import: "version = 3\n[plugins.\"io.containerd.cri.v1.images\"]\n use_local_image_pull = true\n",
+            new: true,
+            ..NONE
+        },
     ]
 }
 
@@ -202,8 +292,10 @@ async fn the_way_that_is_told_is_the_way_that_containerd_goes() {
     let doors = Doors::open();
     let mut wrong = Vec::new();
     let mut n_asked = 0;
-    for case in cases() {
-        match one(&mut containerd, &doors, &case).await {
+    let version = containerd.runtime.containerd_version().await.unwrap();
+    let old = version.trim_start_matches('v').starts_with("1.");
+    for case in cases().iter().filter(|case| !(old && case.new)) {
+        match one(&mut containerd, &doors, case).await {
             Ok(n) => n_asked += n,
             Err(difference) => wrong.push(format!("{}: {difference}", case.name)),
         }
@@ -221,12 +313,21 @@ async fn one(containerd: &mut Containerd, doors: &Doors, case: &Case) -> Result<
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join("hosts.toml"), doors.fill(text)).unwrap();
     }
+    let named = |text: &str| doors.fill(text).replace("{R}", REGISTRY).replace("{N}", NEW_REGISTRY);
     let config = match case.config {
         "" => String::new(),
         "config_path" => format!("{REGISTRY}]\n config_path = {:?}", certs.display().to_string()),
-        config => format!("{REGISTRY}{}", config.replace("{R}", REGISTRY)),
+        "config_paths" => format!("{REGISTRY}]\n config_path = \"{}:/none\"", certs.display()),
+        config => format!("{REGISTRY}{config}"),
     };
-    containerd.restart(&doors.fill(&config)).await;
+    let more = containerd.path("conf.d");
+    fs::create_dir_all(&more).unwrap();
+    fs::write(more.join("10-more.toml"), named(case.import)).unwrap();
+    // Absolute, but for one case: 1.6 takes a relative pattern from where it was started.
+    let relative = case.import.starts_with("{R}");
+    let pattern = if relative { "conf.d/*.toml".to_owned() } else { format!("{}/*.toml", more.display()) };
+    let imports = if case.import.is_empty() { String::new() } else { format!("imports = [{pattern:?}]\n") };
+    containerd.restart_with(&format!("version = 2\n{imports}"), &named(&config)).await;
     let image: ImageName = doors.fill(case.image).parse().unwrap();
     doors.asked.lock().unwrap().clear();
     let request = v1::PullImageRequest {
@@ -248,8 +349,14 @@ async fn one(containerd: &mut Containerd, doors: &Doors, case: &Case) -> Result<
         None => path
             .endpoints
             .iter()
-            .filter(|endpoint| endpoint.left_out.is_none() && endpoint.url.starts_with("http://127.0.0.1:"))
-            .map(|endpoint| format!("HEAD {}", endpoint.url))
+            .filter(|endpoint| endpoint.left_out.is_none())
+            .map(|endpoint| match endpoint.falls_back_to_http {
+                // The doors speak no TLS.
+                true => endpoint.url.replacen("https://", "http://", 1),
+                false => endpoint.url.clone(),
+            })
+            .filter(|url| url.starts_with("http://127.0.0.1:"))
+            .map(|url| format!("HEAD {url}"))
             .collect(),
     };
     if told != asked {
@@ -258,8 +365,7 @@ async fn one(containerd: &mut Containerd, doors: &Doors, case: &Case) -> Result<
     // What it says it ignores is what containerd says it could not decode.
     let bypassed = path.notes.iter().any(|note| note.bypassed && matches!(path.source, Source::Certificates { .. }));
     let log = containerd.log();
-    let last = log.rsplit("failed to decode hosts.toml").count() > 1;
-    if bypassed && !last {
+    if bypassed && !log.contains("failed to decode ") {
         return Err(format!("told {:?}, containerd's log has nothing of it", path.notes));
     }
     Ok(asked.len())

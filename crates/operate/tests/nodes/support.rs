@@ -94,12 +94,17 @@ impl Containerd {
 
     /// Starts it again with other settings.
     pub async fn restart(&mut self, extra: &str) {
+        self.restart_with("version = 2\n", extra).await;
+    }
+
+    /// Starts it again with these lines first, among them the version, and further settings.
+    pub async fn restart_with(&mut self, head: &str, extra: &str) {
         self.process = None;
         let dir = self.dir.path();
         let _ = fs::remove_file(dir.join("c.sock"));
         let base = dir.display();
         let text = format!(
-            "version = 2\nroot = \"{base}/root\"\nstate = \"{base}/state\"\noom_score = 0\n[grpc]\n  address = \"{base}/c.sock\"\n\
+            "{head}root = \"{base}/root\"\nstate = \"{base}/state\"\noom_score = 0\n[grpc]\n  address = \"{base}/c.sock\"\n\
              [ttrpc]\n  address = \"{base}/c.sock.ttrpc\"\n[plugins.\"io.containerd.internal.v1.opt\"]\n  path = \"{base}/opt\"\n\
              [plugins.\"io.containerd.grpc.v1.cri\"]\n  restrict_oom_score_adj = true\n{extra}\n"
         );

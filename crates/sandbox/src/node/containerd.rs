@@ -153,7 +153,7 @@ fn images_mark(node: &Node) -> PathBuf {
 /// Changes when the programs in the images change.
 fn build_mark() -> String {
     let mut hash = sha2::Sha256::default();
-    for bytes in [crate::programs::PAUSE, crate::programs::WEB, env!("CARGO_PKG_VERSION").as_bytes()] {
+    for bytes in crate::programs::PACKED.into_iter().chain([env!("CARGO_PKG_VERSION").as_bytes()]) {
         sha2::Digest::update(&mut hash, bytes);
     }
     sha2::Digest::finalize(hash).iter().map(|byte| format!("{byte:02x}")).collect()

@@ -45,7 +45,7 @@ pub(super) fn ensure(node: &Node) -> Result<NodeNamespaces> {
 /// Starts the holder through `spawn`, in the namespaces that it shall hold.
 fn hold(node: &Node, spawn: impl FnOnce(Command) -> std::io::Result<std::process::Child>) -> Result<ProcessId> {
     let program = node.dir().path().join("bin/shipmate-holder");
-    if !fs::read(&program).is_ok_and(|bytes| bytes == programs::PAUSE) {
+    if !fs::read(&program).is_ok_and(|bytes| bytes == *programs::PAUSE) {
         make_dir(&node.dir().path().join("bin"))?;
         install(&program)?;
     }
@@ -69,7 +69,7 @@ fn install(program: &Path) -> Result<()> {
             .stderr(Stdio::piped())
             .spawn()?;
         // What it says of a failure is worth more than a broken pipe.
-        let sent = writer.stdin.take().map_or(Ok(()), |mut input| input.write_all(programs::PAUSE));
+        let sent = writer.stdin.take().map_or(Ok(()), |mut input| input.write_all(&programs::PAUSE));
         let output = writer.wait_with_output()?;
         if !output.status.success() {
             return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()));

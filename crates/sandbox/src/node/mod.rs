@@ -14,7 +14,7 @@ mod containerd;
 mod files;
 mod holder;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -135,8 +135,12 @@ impl Node {
     pub fn stop(&self, grace: Duration) -> Result<()> {
         process::end(&self.dir.pidfile("node"), Duration::from_secs(2))?;
         let pods = || cgroup::processes(&self.cgroup());
-        pods().iter().for_each(|process| process.signal(Signal::SIGTERM));
-        wait_until(grace, || pods().is_empty());
+        let programs = || pods().into_iter().filter(|process| !is_pause(process)).collect::<Vec<_>>();
+        programs().iter().for_each(|process| process.signal(Signal::SIGTERM));
+        if wait_until(grace, || programs().is_empty()) {
+            pods().iter().for_each(|process| process.signal(Signal::SIGTERM));
+            wait_until(KILL_TIMEOUT, || pods().is_empty());
+        }
         // What containers printed last is on its way through containerd.
         if self.containerd().is_some() && pods().is_empty() {
             containerd::drain(self);
@@ -173,4 +177,9 @@ impl Node {
     fn netns(&self) -> PathBuf {
         crate::network::netns::path(&Names::new(&self.cluster.name).netns(&self.node))
     }
+}
+
+/// Whether this is the first process of a pod. Where a pod's containers share one process namespace, they end with it.
+fn is_pause(process: &ProcessId) -> bool {
+    std::fs::read_link(format!("/proc/{}/exe", process.pid)).is_ok_and(|program| program == Path::new("/pause"))
 }

@@ -54,7 +54,7 @@ impl Fixture {
     pub fn web(&self) -> PathBuf {
         let path = self.dir.path().join("web");
         if !path.exists() {
-            fs::write(&path, programs::WEB).unwrap();
+            fs::write(&path, programs::WEB.as_slice()).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
         path

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use operate::export::restore::Class;
 
 use super::Output;
 use super::reach::Reach;
@@ -98,6 +99,9 @@ pub(crate) struct Export {
 pub(crate) struct Diff {
     /// An export.
     pub(crate) directory: PathBuf,
+    /// Also write the comparison as a page for a browser.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) api: Api,
     #[command(flatten)]
@@ -118,6 +122,18 @@ Exit codes:
 pub(crate) struct Restore {
     /// An export.
     pub(crate) directory: PathBuf,
+    /// Only these namespaces of the files, and of what all namespaces share only what they need. Shared objects are made
+    /// where they are missing, and never changed.
+    #[arg(long, short = 'n', value_name = "NAMESPACE", value_delimiter = ',')]
+    pub(crate) namespace: Vec<String>,
+    /// Restore namespace OLD of the files as NEW: references change with it; text that mentions OLD is listed. Implies
+    /// `-n OLD`.
+    #[arg(long, value_name = "OLD=NEW", value_delimiter = ',', value_parser = pair)]
+    pub(crate) into: Vec<(String, String)>,
+    /// Use another class where this cluster has not the one in the files: `storage/fast=standard`; also `ingress/`,
+    /// `priority/`, `runtime/`.
+    #[arg(long, value_name = "KIND/OLD=NEW", value_delimiter = ',', value_parser = class)]
+    pub(crate) class: Vec<((Class, String), String)>,
     /// Only show what would be done.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -126,4 +142,19 @@ pub(crate) struct Restore {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) api: Api,
+}
+
+/// `OLD=NEW`
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((old, new)) if !old.is_empty() && !new.is_empty() => Ok((old.to_owned(), new.to_owned())),
+        _ => Err("it is written OLD=NEW".to_owned()),
+    }
+}
+
+/// `KIND/OLD=NEW`
+fn class(text: &str) -> Result<((Class, String), String), String> {
+    let (kind, names) = text.split_once('/').ok_or("it is written KIND/OLD=NEW, such as storage/fast=standard")?;
+    let (old, new) = pair(names)?;
+    Ok(((kind.parse()?, old), new))
 }

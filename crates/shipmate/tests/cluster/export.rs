@@ -77,7 +77,28 @@ fn what_was_deleted_comes_back() {
     has(&cluster.shipmate(&restore).fails(0), "0 to create, 0 to change");
     defaults_are_no_differences(&cluster, &restore);
     what_was_changed_is_changed_back(&cluster, &restore);
+    a_copy_lives_beside_it(&cluster);
     without_values(&cluster, &restore);
+}
+
+/// Another namespace in the same cluster: what can be there once only is assigned anew, what all share is left alone.
+fn a_copy_lives_beside_it(cluster: &Cluster) {
+    exported(cluster, "--secrets plain");
+    let copy = format!("restore {} --into shop=copy --class storage/slow=swift --yes", dir(cluster).display());
+    let plan = cluster.shipmate(&format!("{copy} --dry-run")).ok();
+    has(&plan, "+ copy/deployment/web");
+    has(&plan, "node port 31999 is shop/chosen's: it gets another one");
+    has(&plan, "there is no StorageClass swift here: make it, or use another with --class storage/swift=NAME");
+    has(&plan, "data.address mentions the old namespace");
+    lacks(&plan, "~ _cluster/");
+    cluster.shipmate(&copy).ok();
+    cluster.kubectl("rollout status -n copy deployment/web --timeout=60s");
+    assert_ne!(cluster.field("-n copy service/chosen", ".spec.ports[0].nodePort"), "31999");
+    assert_eq!(cluster.field("-n shop service/chosen", ".spec.ports[0].nodePort"), "31999");
+    assert_eq!(cluster.field("-n copy rolebinding/worker-looks", ".subjects[0].namespace"), "copy");
+    let nothing = cluster.shipmate(&format!("restore {} -n nowhere --dry-run", dir(cluster).display())).fails(1);
+    has(&nothing, "namespace nowhere is not in the files");
+    cluster.kubectl("delete namespace copy");
 }
 
 const WIDGETS: &str = "{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: \
@@ -98,7 +119,11 @@ fn by_hand() -> Vec<Value> {
         "accessModes": ["ReadWriteMany"], "resources": {"requests": size}}});
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "chosen", "namespace": "shop"},
         "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 31999}], "selector": {"app": "web"}}});
-    vec![pod, volume, claim, service]
+    let slow = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "slow", "namespace": "shop"},
+        "spec": {"storageClassName": "slow", "accessModes": ["ReadWriteOnce"], "resources": {"requests": size}}});
+    let address = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "address", "namespace": "shop"},
+        "data": {"address": "db.shop.svc.cluster.local"}});
+    vec![pod, volume, claim, service, slow, address]
 }
 
 fn delete_all(cluster: &Cluster) {
@@ -110,19 +135,16 @@ fn delete_all(cluster: &Cluster) {
     }
 }
 
-/// A file that somebody wrote leaves to the server what the server knows.
+/// A file may say or leave out what the server does by itself.
 fn defaults_are_no_differences(cluster: &Cluster, restore: &str) {
     let path = dir(cluster).join("shop/deployment/web.yaml");
     let full = fs::read_to_string(&path).unwrap();
-    let short: String = full
-        .lines()
-        .filter(|line| !line.contains("terminat") && !line.contains("revisionHistory"))
-        .fold(String::new(), |text, line| text + line + "\n");
-    assert!(short.len() < full.len());
-    fs::write(&path, &short).unwrap();
+    let more = full.replace("spec:\n  replicas: 3\n", "spec:\n  replicas: 3\n  revisionHistoryLimit: 10\n");
+    assert!(more.len() > full.len(), "{full}");
+    fs::write(&path, &more).unwrap();
     assert_eq!(cluster.shipmate(&format!("diff {}", dir(cluster).display())).ok(), "");
     has(&cluster.shipmate(restore).fails(0), "0 to create, 0 to change");
-    fs::write(&path, short.replace("replicas: 3", "replicas: many")).unwrap();
+    fs::write(&path, full.replace("replicas: 3", "replicas: many")).unwrap();
     let plan = cluster.shipmate(&format!("{restore} --dry-run")).ok();
     has(&plan, "the server would refuse this: ");
     fs::write(&path, full).unwrap();
@@ -233,6 +255,10 @@ fn clean_and_complete(files: &Files) {
         "creationTimestamp",
         "last-applied",
         "kubernetes.io/revision",
+        "terminationMessagePath",
+        "imagePullPolicy",
+        "revisionHistoryLimit",
+        "strategy",
     ] {
         lacks(web, gone);
     }
@@ -258,6 +284,8 @@ fn clean_and_complete(files: &Files) {
     assert_eq!(index["helmReleases"][0], "shop/blog", "{index:#}");
     has(&index["secretsWithoutValues"].to_string(), "shop/told");
     has(&index["fieldsLeftOut"]["services"].to_string(), "spec.ports[].nodePort");
+    has(&index["defaultsLeftOut"]["services"].to_string(), "spec.sessionAffinity");
+    assert_eq!(index["defaultsKept"], json!({}), "{index:#}");
 }
 
 fn no_drift_and_drift(cluster: &Cluster) {
@@ -284,6 +312,10 @@ fn no_drift_and_drift(cluster: &Cluster) {
     let json: Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(json["missing"][0]["name"], "elsewhere", "{json:#}");
     assert_eq!(json["changed"].as_array().unwrap().len(), 2, "{json:#}");
+    cluster.shipmate(&format!("{line} --html drift.html"));
+    let page = fs::read_to_string(cluster.dir().join("drift.html")).unwrap();
+    has(&page, "<td>spec.replicas</td><td class=\"old\">3</td><td class=\"new\">5</td>");
+    lacks(&page, ENCODED);
 }
 
 fn layouts_and_parts(cluster: &Cluster) {
@@ -322,6 +354,16 @@ fn few_rights(cluster: &Cluster) {
     let files = files(&dir(cluster));
     file(&files, "shop/secret/quiet.yaml");
     file(&files, "shop/configmap/extra.yaml");
+    // Who may read and not write can't ask what defaults are, and is not told that they are missing.
+    exported(cluster, "");
+    cluster.kubectl("create clusterrolebinding sees --clusterrole=view --serviceaccount=default:viewer");
+    cluster.kubectl("scale -n shop deployment/web --replicas=7");
+    let line = format!("diff {} --kubeconfig {config}", dir(cluster).display());
+    let drift = cluster.shipmate(&line);
+    assert_eq!(drift.code, 1, "{drift}");
+    has(&drift.out, "spec.replicas: 5 -> 7");
+    lacks(&drift.out, "revisionHistoryLimit");
+    has(&drift.err, "compared only by the fields in their files");
 }
 
 fn not_over_what_is_no_export(cluster: &Cluster) {

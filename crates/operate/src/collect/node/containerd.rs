@@ -12,7 +12,7 @@ use super::{answered, unreached};
 use crate::access::Access;
 
 /// Where containerd's configuration lies, with distributions that bring their own containerd.
-pub(super) const CONFIGS: [&str; 4] = [
+pub(crate) const CONFIGS: [&str; 4] = [
     "/etc/containerd/config.toml",
     "/var/lib/rancher/k3s/agent/etc/containerd/config.toml",
     "/var/lib/rancher/rke2/agent/etc/containerd/config.toml",

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use operate::export::compare::{Comparison, Difference, Live, compare};
+use operate::export::page::{About, page};
 use operate::export::{self, Collected, Failed, Key, Object, restore};
 use serde_json::{Value, json};
 
@@ -38,9 +40,9 @@ pub(super) async fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
     let (mut cluster, mut kinds) = (BTreeMap::new(), BTreeMap::new());
     let index = export::collect(&reached.client, &files.index.options, |collected| {
         match collected {
-            Collected::Object(Object { kind, value, managed }) => {
+            Collected::Object(Object { kind, value, short, managed }) => {
                 kinds.insert(Key::of(&value), kind.clone());
-                cluster.insert(Key::of(&value), Live { value, managed });
+                cluster.insert(Key::of(&value), Live { value, short, managed });
             }
             Collected::Again(kind) => cluster.retain(|key, _| (&key.group, &key.kind) != (&kind.group, &kind.kind)),
         }
@@ -49,10 +51,23 @@ pub(super) async fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
     let index = index.await?;
     let mut comparison = compare(&by_key, &cluster);
     if !files.index.options.raw {
-        restore::settle(&reached.client, &kinds, &by_key, &cluster, &mut comparison).await;
+        let alone = restore::settle(&reached.client, &kinds, &by_key, &cluster, &mut comparison).await;
+        if alone > 0 {
+            eprintln!(
+                "{alone} objects are compared only by the fields in their files: the server may not be asked which others \
+                 are defaults (that takes the right to patch, for a dry run)"
+            );
+        }
     }
     // What may not be read is not known to be missing.
     comparison.missing.retain(|key| !index.failed.iter().any(|failed| hides(failed, key)));
+    if let Some(path) = &arguments.html {
+        let files = arguments.directory.display().to_string();
+        let time = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+        let about = About { files: &files, cluster: &reached.server, time: &time };
+        let html = page(&comparison, &index.failed, &about);
+        std::fs::write(path, html).with_context(|| format!("write {}", path.display()))?;
+    }
     match arguments.output.output {
         Format::Json => output::print_json(&json!({
             "added": comparison.added, "missing": comparison.missing, "changed": comparison.changed,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use operate::change::Store;
-use operate::export::restore::{self, Action, Done, Step};
+use operate::export::restore::{self, Action, Done, Mapping, Request, Step};
 
 use super::{IN_PART, diff};
 use crate::cli::export::Restore;
@@ -15,7 +15,14 @@ use crate::reach;
 pub(super) async fn run(arguments: &Restore) -> anyhow::Result<ExitCode> {
     let files = operate::export::read(&arguments.directory)?;
     let reached = reach::connect(&arguments.api.reach()).await?;
-    let steps = restore::plan(&reached.client, &files).await?;
+    let request = Request {
+        namespaces: arguments.namespace.iter().cloned().collect(),
+        mapping: Mapping {
+            namespaces: arguments.into.iter().cloned().collect(),
+            classes: arguments.class.iter().cloned().collect(),
+        },
+    };
+    let steps = restore::plan(&reached.client, &files, &request).await?;
     let count = |which: fn(&Action) -> bool| steps.iter().filter(|step| which(&step.action)).count();
     let created = count(|action| matches!(action, Action::Create));
     let changed = count(|action| matches!(action, Action::Change { .. }));
@@ -64,7 +71,11 @@ fn text(steps: &[Step]) -> String {
                 differences.iter().for_each(|one| diff::back(&mut text, one));
             }
             Action::Skip(why) => text.push_str(&format!("! {}: {why}\n", step.key)),
-            Action::Nothing => {}
+            Action::Nothing if step.notes.is_empty() => {}
+            Action::Nothing => text.push_str(&format!("= {}\n", step.key)),
+        }
+        for note in &step.notes {
+            text.push_str(&format!("    note: {note}\n"));
         }
         if let Some(why) = &step.refusal {
             text.push_str(&format!("    the server would refuse this: {why}\n"));
