@@ -164,7 +164,7 @@ fn changed_pastes_and_bundles_cause_no_panic() {
         }
         let text = changed(&text, &mut chance);
         go(Evidence::new(paste::split(&text)), round % 200);
-        let bytes: Vec<u8> = text.bytes().map(|byte| byte ^ u8::from(chance.below(40) == 0) * 0x1b).collect();
+        let bytes: Vec<u8> = text.bytes().map(|byte| byte ^ (u8::from(chance.below(40) == 0) * 0x1b)).collect();
         if let Ok(text) = paste::decoded(bytes) {
             let text = paste::cleaned(&text);
             go(Evidence::new(paste::split(&paste::joined(&text).unwrap_or_default())), round % 200);

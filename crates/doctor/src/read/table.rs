@@ -114,10 +114,9 @@ fn words(line: &str) -> Vec<(usize, &str)> {
 fn starts(line: &str, head: &[(usize, &str)]) -> Vec<usize> {
     // A row that was moved under its head (an editor, a quote): as many cells as titles speak for themselves.
     let cells = titles(line);
-    let moved = head.iter().any(|(at, _)| {
-        let inside = line.as_bytes().get(at.wrapping_sub(1)..=*at);
-        inside.is_some_and(|pair| pair.iter().all(|byte| *byte != b' '))
-    });
+    let bytes = line.as_bytes();
+    let begins = |at: usize| bytes.get(at).is_some_and(|byte| *byte != b' ') && (at == 0 || bytes[at - 1] == b' ');
+    let moved = !head.iter().all(|(at, _)| begins(*at));
     if moved && cells.len() == head.len() {
         return cells.into_iter().map(|(at, _)| at).collect();
     }
