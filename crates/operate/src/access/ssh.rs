@@ -14,6 +14,9 @@ use super::{Access, AccessError, Feed, Ran, Socket, Wire};
 
 /// Exit code with which `ssh` tells of its own failures.
 const SSH_FAILED: i32 = 255;
+/// Printed before the program begins: whatever comes before is the login shell's.
+const MARK: &str = "shipmate-begins:";
+const BEGIN: &str = "printf %s \"$0\"; exec \"$@\"";
 /// How long it may take to find out what a host's name means.
 const LOOKUP: Duration = Duration::from_secs(5);
 /// Carries a connection where sshd does not forward. The answer's end is the connection's.
@@ -72,10 +75,14 @@ impl Ssh {
     }
 
     fn command(&self) -> Command {
+        // Warnings of its own (a new host key) are no words of the program that runs there.
+        self.command_that_says("LogLevel=ERROR")
+    }
+
+    fn command_that_says(&self, level: &str) -> Command {
         let mut command = Command::new("ssh");
         // Never waits for a password that nobody can type: many nodes are asked at once.
-        // Warnings of its own (a new host key) are no words of the program that runs there.
-        command.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR"]);
+        command.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", level]);
         if let Some(config) = &self.config {
             command.args(["-F", config]);
         }
@@ -84,22 +91,46 @@ impl Ssh {
 
     /// The command that runs a program there.
     fn remote(&self, program: &str, arguments: &[&str]) -> Command {
-        self.remote_as(self.sudo, program, arguments)
+        let mut words = vec!["env", "LC_ALL=C", "sh", "-c", BEGIN, MARK];
+        if self.sudo {
+            words.extend(["sudo", "-n", "--"]);
+        }
+        words.extend(std::iter::once(&program).chain(arguments));
+        let remote = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+        let mut command = self.command();
+        command.args(["--", &self.destination, &any_shell(&remote)]);
+        command
     }
 
-    fn remote_as(&self, sudo: bool, program: &str, arguments: &[&str]) -> Command {
-        let mut remote = if sudo { "LC_ALL=C sudo -n --".to_owned() } else { "LC_ALL=C".to_owned() };
-        for word in std::iter::once(&program).chain(arguments) {
-            remote.push(' ');
-            remote.push_str(&quoted(word));
-        }
+    /// Only the connection's bytes may come out, so nothing is printed before. A login shell that does is no way for this.
+    fn relay(&self, host: &str, port: u16) -> Command {
+        let words = ["bash", "-c", RELAY, "bash", host, &port.to_string()];
+        let remote = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
         let mut command = self.command();
         command.args(["--", &self.destination, &remote]);
         command
     }
 
+    /// What the program printed, without what the login shell printed before it.
+    fn heard(&self, mut ran: Ran) -> Result<Ran, AccessError> {
+        if ran.code == Some(SSH_FAILED) {
+            return Err(self.unreachable(&String::from_utf8_lossy(&ran.stderr)));
+        }
+        match ran.stdout.windows(MARK.len()).position(|window| window == MARK.as_bytes()) {
+            Some(at) => {
+                ran.stdout.drain(..at + MARK.len());
+                Ok(ran)
+            }
+            // The login shell never came to it: nologin, one that is no shell, a forced command.
+            None => Err(self.unreachable(&format!("its login shell runs no commands: {}", last_line(&ran.text())))),
+        }
+    }
+
     fn unreachable(&self, words: &str) -> AccessError {
-        let why = words.trim().lines().last().unwrap_or("ssh gave no reason").to_owned();
+        let why = match last_line(words) {
+            "" => "ssh gave no reason".to_owned(),
+            why => why.to_owned(),
+        };
         AccessError::Unreachable { node: self.node.clone(), why }
     }
 }
@@ -114,6 +145,19 @@ async fn is_known(host: &str, config: Option<&Path>) -> bool {
     let told = finish(host, "ssh", command, Input::Nothing, LOOKUP).await.map(|ran| ran.text()).unwrap_or_default();
     let renamed = told.lines().any(|line| line.strip_prefix("hostname ").is_some_and(|name| name != host));
     renamed || matches!(tokio::time::timeout(LOOKUP, tokio::net::lookup_host((host, 22))).await, Ok(Ok(_)))
+}
+
+fn last_line(words: &str) -> &str {
+    words.trim().lines().last().unwrap_or_default().trim()
+}
+
+/// A command as csh takes it too, which knows no line breaks between quotes and looks for `!` even there.
+fn any_shell(command: &str) -> String {
+    if !command.contains(['\n', '!']) {
+        return command.to_owned();
+    }
+    let octal: String = command.bytes().map(|byte| format!("\\0{byte:03o}")).collect();
+    format!("env LC_ALL=C sh -c 'eval \"$(printf %b \"{octal}\")\"'")
 }
 
 /// A word that the shell on the other side takes as it is.
@@ -139,19 +183,11 @@ impl Access for Ssh {
         limit: Duration,
     ) -> Result<Ran, AccessError> {
         let command = self.remote(program, arguments);
-        let ran = finish(&self.node, "ssh", command, Input::of(input), limit).await?;
-        if ran.code == Some(SSH_FAILED) {
-            return Err(self.unreachable(&String::from_utf8_lossy(&ran.stderr)));
-        }
-        Ok(ran)
+        self.heard(finish(&self.node, "ssh", command, Input::of(input), limit).await?)
     }
 
     async fn feed(&self, program: &str, arguments: &[&str], input: Feed, limit: Duration) -> Result<Ran, AccessError> {
-        let ran = finish(&self.node, "ssh", self.remote(program, arguments), Input::Feed(input), limit).await?;
-        if ran.code == Some(SSH_FAILED) {
-            return Err(self.unreachable(&String::from_utf8_lossy(&ran.stderr)));
-        }
-        Ok(ran)
+        self.heard(finish(&self.node, "ssh", self.remote(program, arguments), Input::Feed(input), limit).await?)
     }
 
     /// By `ssh -W`: the connection begins in the node's sshd, so name look-up and route are the node's. Where sshd forbids
@@ -159,10 +195,11 @@ impl Access for Ssh {
     async fn dial(&self, host: &str, port: u16) -> Result<Box<dyn Wire>, AccessError> {
         let mut command = if self.forbidden.load(Ordering::Relaxed) {
             // Not as another user: a connection needs no rights.
-            self.remote_as(false, "bash", &["-c", RELAY, "bash", host, &port.to_string()])
+            self.relay(host, port)
         } else {
             let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-            let mut command = self.command();
+            // Why a connection can't be made is no error to it.
+            let mut command = self.command_that_says("LogLevel=INFO");
             command.args(["-W", &address, "--", &self.destination]);
             command
         };
@@ -224,5 +261,14 @@ mod tests {
         assert_eq!(quoted(""), "''");
         assert_eq!(quoted("a b$c"), "'a b$c'");
         assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+
+    #[test]
+    fn a_command_survives_shells_that_know_no_line_breaks() {
+        assert_eq!(any_shell("echo 'a b'"), "echo 'a b'");
+        let command = any_shell("printf '%s|' 'one\ntwo' '!x' 'it'\\''s \\0101 %b ü'");
+        assert!(!command.contains(['\n', '!']), "{command}");
+        let ran = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&ran.stdout), "one\ntwo|!x|it's \\0101 %b ü|");
     }
 }

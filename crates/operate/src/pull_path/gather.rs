@@ -38,16 +38,7 @@ pub struct Gathered {
 /// When the node can't be asked.
 pub async fn gather(access: &dyn Access, image: &ImageName, version: &str) -> Result<Gathered, AccessError> {
     let mut files = Files::default();
-    let mut main = CONFIGS[0];
-    for candidate in CONFIGS {
-        let found = look(access, candidate).await?;
-        let there = found != Found::Missing;
-        files.set(candidate, found);
-        if there {
-            main = candidate;
-            break;
-        }
-    }
+    let main = main(access).await?;
     for _ in 0..MAX_ROUNDS {
         let path = resolve(image, &mut files, main, version);
         let wanted = files.take_wanted();
@@ -63,6 +54,14 @@ pub async fn gather(access: &dyn Access, image: &ImageName, version: &str) -> Re
     }
     let path = resolve(image, &mut files, main, version);
     Ok(Gathered { path, main: main.to_owned(), files })
+}
+
+/// The configuration of the containerd that the kubelet uses: a distribution's own goes before one of somebody else.
+async fn main(access: &dyn Access) -> Result<&'static str, AccessError> {
+    let arguments = ["-c", "for f; do [ -e \"$f\" ] && printf '%s\\n' \"$f\"; done; true", "sh"];
+    let ran = access.run("sh", &[&arguments[..], &CONFIGS[..]].concat(), None, LIMIT).await?;
+    let there = String::from_utf8_lossy(&ran.stdout).into_owned();
+    Ok(CONFIGS.into_iter().rev().find(|path| there.lines().any(|line| line == *path)).unwrap_or(CONFIGS[0]))
 }
 
 /// Proxies that containerd would use, and that are not used here.

@@ -165,13 +165,16 @@ fn by_directories(
     let whole = registry.by_transfer;
     let hosts::Searched { source, mut hosts, mut notes } = hosts::search(files, roots, whole, &image.domain, release);
     if whole && roots.contains(':') {
-        let words = format!(
-            "containerd takes {roots} for the name of one directory: its transfer service knows no lists. Name one \
-             directory in `config_path`, or set `use_local_image_pull`"
-        );
-        let place = registry.config_path.as_ref().and_then(|(_, place)| place.clone());
-        // Without a setting of somebody's own there may be nothing to bypass.
-        notes.push(Note { words, bypassed: place.is_some(), place });
+        notes.retain(|note| note.bypassed);
+        let each = hosts::search(files, roots, false, &image.domain, release);
+        if let Source::Hosts { path } | Source::Certificates { directory: path } = each.source {
+            let words = format!(
+                "{path} is not used: containerd takes {roots} for the name of one directory, because its transfer service \
+                 knows no lists. Name one directory in `config_path`, or set `use_local_image_pull`"
+            );
+            let place = registry.config_path.as_ref().and_then(|(_, place)| place.clone());
+            notes.push(Note { words, place, bypassed: true });
+        }
     }
     if hosts.is_empty() {
         hosts.push(hosts::Host::default());

@@ -102,6 +102,21 @@ fn containerd_2_merges_tables_and_replaces_values() {
 }
 
 #[test]
+fn of_several_directories_the_transfer_service_finds_none() {
+    let main = "version = 3\n[plugins.\"io.containerd.cri.v1.images\".registry]\nconfig_path = \"/certs:/more\"\n";
+    let hosts = ("/more/r.example/hosts.toml", "[host.\"http://m\"]\n");
+    let path = way("r.example/a:1", "2.2.9", &[(MAIN, main), hosts]);
+    assert_eq!(urls(&path), ["https://r.example/v2/a/manifests/1"]);
+    let [note] = &path.notes[..] else { panic!("{path:?}") };
+    assert!(note.bypassed && note.words.starts_with("/more/r.example/hosts.toml is not used"), "{note:?}");
+    // Before 2.1, or with a setting that the transfer service does not know, each is looked at.
+    let local = format!("{main}[plugins.\"io.containerd.cri.v1.images\"]\nmax_concurrent_downloads = 5\n");
+    for (version, main) in [("2.0.14", main), ("2.2.9", &local)] {
+        assert_eq!(urls(&way("r.example/a:1", version, &[(MAIN, main), hosts])).len(), 2, "{version}");
+    }
+}
+
+#[test]
 fn what_a_host_is_shown_and_told_is_read_and_never_printed() {
     let main = "version = 3\n[plugins.\"io.containerd.cri.v1.images\".registry]\nconfig_path = \"/certs\"\n\
         [plugins.\"io.containerd.cri.v1.images\".registry.configs.\"m:1\".auth]\nusername = \"bob\"\npassword = \"s3cret\"\n";

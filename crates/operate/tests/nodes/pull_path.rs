@@ -12,7 +12,7 @@ use operate::access::Local;
 use operate::pull_path::{Files, Found, Known, Secret, Source, gather, probe, resolve};
 use operate::registry::Credentials;
 
-use crate::support::{Containerd, Registry, image, store};
+use crate::support::{Containerd, Registry, Sshd, image, store};
 
 const REGISTRY: &str = "[plugins.\"io.containerd.grpc.v1.cri\".registry";
 const NEW_REGISTRY: &str = "[plugins.\"io.containerd.cri.v1.images\".registry";
@@ -484,4 +484,86 @@ async fn certificates_and_passwords_are_tried_too() {
     let path = resolve(&name, &mut Files::default(), "/none", "1.6.20");
     let unknown = probe(&Local::new("here"), "1.6.20", "/none", path, &Known::default()).await;
     assert!(stops(&unknown).contains("registry.invalid has no address"), "{unknown}");
+}
+
+/// The way of a reference with these files, which stand for the node's.
+async fn tried(
+    access: &dyn operate::access::Access,
+    name: &ImageName,
+    given: &[(&str, String)],
+) -> operate::pull_path::NodeTrace {
+    let mut files = Files::default();
+    let path = loop {
+        let path = resolve(name, &mut files, "/main", "2.4.2");
+        let wanted = files.take_wanted();
+        if wanted.is_empty() {
+            break path;
+        }
+        for wanted in wanted {
+            let file = given.iter().find(|(path, _)| *path == wanted).map(|(_, text)| Found::File(text.clone()));
+            let there = given.iter().any(|(path, _)| path.starts_with(&format!("{wanted}/")));
+            let other = if there { Found::Directory(vec!["hosts.toml".to_owned()]) } else { Found::Missing };
+            let here = fs::read_to_string(&wanted).map(Found::File);
+            files.set(&wanted, file.or(here.ok()).unwrap_or(other));
+        }
+    };
+    let known = Known { platform: Some(cri::import::Platform::here()), secrets: Vec::new() };
+    probe(access, "2.4.2", "/main", path, &known).await
+}
+
+const NEW_MAIN: &str = "version = 3\n[plugins.\"io.containerd.cri.v1.images\".registry]\n config_path = \"/certs\"\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_shows_its_certificate_and_uses_its_own_password() {
+    let storage = tempfile::tempdir().unwrap();
+    store(storage.path(), "team/app", "1", &image("x.example/app:1", 1 << 10));
+    let name: ImageName = "registry.invalid/team/app:1".parse().unwrap();
+    let file = |name: &str| storage.path().join(name).display().to_string();
+    let hosts = |host: &str, more: &str| {
+        let authority = file("authority.pem");
+        let text = format!("server = \"https://{host}\"\n[host.\"https://{host}\"]\n ca = {authority:?}\n{more}\n");
+        ("/certs/registry.invalid/hosts.toml", text)
+    };
+    let here = Local::new("here");
+    let (registry, _) = Registry::start_for_clients(storage.path());
+    let client = format!(" client = [[{:?}, {:?}]]", file("client.pem"), file("client.key"));
+    let main = ("/main", NEW_MAIN.to_owned());
+    let shown = tried(&here, &name, &[main.clone(), hosts(&registry.host, &client)]).await;
+    assert_eq!(shown.stops, None, "{shown}");
+    let unknown = tried(&here, &name, &[main.clone(), hosts(&registry.host, "")]).await;
+    assert!(
+        unknown.stops.as_ref().is_some_and(|stops| stops.contains("may want a certificate of the client")),
+        "{unknown}"
+    );
+    drop(registry);
+
+    let (registry, _) = Registry::start_closed(storage.path());
+    let auth = format!(
+        "[plugins.\"io.containerd.cri.v1.images\".registry.configs.{:?}.auth]\nusername = \"alice\"\npassword = \"s3cret\"\n",
+        registry.host
+    );
+    let main = ("/main", format!("{NEW_MAIN}{auth}"));
+    let own = tried(&here, &name, &[main, hosts(&registry.host, "")]).await;
+    assert_eq!(own.stops, None, "{own}");
+    assert!(own.to_string().contains("as containerd's own configuration says"), "{own}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_ssh_connections_begin_on_the_node_also_where_sshd_forwards_none() {
+    let storage = tempfile::tempdir().unwrap();
+    store(storage.path(), "team/app", "1", &image("x.example/app:1", 1 << 10));
+    let registry = Registry::start(storage.path(), "");
+    let name: ImageName = format!("{}/team/app:1", registry.host).parse().unwrap();
+    let nobody: ImageName = format!("127.0.0.1:{}/x:1", crate::support::free_port()).parse().unwrap();
+    for setting in ["", "AllowTcpForwarding no"] {
+        let sshd = Sshd::start(setting);
+        let node = sshd.access("n1");
+        let good = tried(&node, &name, &[]).await;
+        assert_eq!(good.stops, None, "{setting}: {good}");
+        let refused = tried(&node, &nobody, &[]).await;
+        assert!(
+            refused.stops.as_ref().is_some_and(|stops| stops.contains("at tcp") && stops.contains("refused")),
+            "{refused}"
+        );
+    }
 }
