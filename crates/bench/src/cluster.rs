@@ -86,8 +86,15 @@ impl Cluster {
 
     /// Lets the doctor look at the cluster; how long that took, and its memory at most in bytes.
     pub(crate) fn doctor(&self) -> anyhow::Result<(Duration, u64)> {
+        self.watched(&["doctor"])
+    }
+
+    /// Runs a command on the cluster, which must succeed; how long it took, and its memory at most in bytes.
+    pub(crate) fn watched(&self, arguments: &[&str]) -> anyhow::Result<(Duration, u64)> {
         let mut command = Command::new(&self.shipmate);
-        command.arg("doctor").env("SHIPMATE_HOME", self.home.path()).env("KUBECONFIG", self.kubeconfig());
+        // Receipts lie below HOME.
+        command.args(arguments).env("HOME", self.home.path()).env("SHIPMATE_HOME", self.home.path());
+        command.env("KUBECONFIG", self.kubeconfig());
         let started = Instant::now();
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let pid = i32::try_from(child.id()).context("a process id is small")?;
@@ -98,7 +105,7 @@ impl Cluster {
             if let Some(status) = child.try_wait()? {
                 let took = started.elapsed();
                 if !status.success() {
-                    bail!("the doctor did not find the cluster healthy: {status}");
+                    bail!("shipmate {} did not succeed: {status}", arguments.join(" "));
                 }
                 return Ok((took, peak));
             }

@@ -31,9 +31,14 @@ const ACCOUNT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_m
 
 /// Makes the namespace; returns when pods can be created in it.
 pub(crate) async fn namespace(client: &kube::Client) -> anyhow::Result<()> {
-    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
+    namespace_of(client, NAMESPACE).await
+}
+
+/// The same with a name of the caller's choice.
+pub(crate) async fn namespace_of(client: &kube::Client, name: &str) -> anyhow::Result<()> {
+    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     post(client, "/api/v1/namespaces", body.to_string().into_bytes()).await?;
-    let path = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default");
+    let path = format!("/api/v1/namespaces/{name}/serviceaccounts/default");
     let there = async {
         while get(client, &path).await.is_err() {
             tokio::time::sleep(ACCOUNT.1).await;
@@ -100,6 +105,12 @@ pub(crate) async fn post(client: &kube::Client, path: &str, body: Vec<u8>) -> an
 /// Reads a path to its end; the bytes of the answer.
 pub(crate) async fn get(client: &kube::Client, path: &str) -> anyhow::Result<usize> {
     get_as(client, path, "application/json").await
+}
+
+/// Reads a path; the answer as JSON.
+pub(crate) async fn json(client: &kube::Client, path: &str) -> anyhow::Result<serde_json::Value> {
+    let request = Request::get(path).header("accept", "application/json").body(Vec::new())?;
+    client.request(request).await.with_context(|| format!("GET {path}"))
 }
 
 /// As [`get`], in a form of the caller's choice.

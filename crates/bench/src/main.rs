@@ -7,11 +7,13 @@
 mod cluster;
 mod containerd;
 mod doctor;
+mod export;
 mod idle;
 mod list;
 mod load;
 mod machine;
 mod pod;
+mod proxy;
 mod report;
 mod resources;
 mod samples;
@@ -44,7 +46,7 @@ struct Arguments {
 }
 
 /// Every benchmark, in the order in which they run: those that need a quiet machine first.
-const NAMES: &[&str] = &["size", "start", "pod", "idle", "doctor", "trace", "scale", "writes", "list"];
+const NAMES: &[&str] = &["size", "start", "pod", "idle", "doctor", "trace", "scale", "writes", "list", "export"];
 
 fn main() -> anyhow::Result<()> {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
@@ -88,6 +90,7 @@ async fn measure(name: &str, shipmate: &Path, report: &Report) -> anyhow::Result
         "scale" => scale::measure(shipmate, report).await,
         "writes" => writes::measure(shipmate, report).await,
         "list" => list::measure(shipmate, report).await,
+        "export" => export::measure(shipmate, report).await,
         _ => bail!("no benchmark is called {name}"),
     }
 }

@@ -24,6 +24,10 @@ pub(crate) enum Amount {
     BytesPerSecond(f64),
     /// A part of one core, 1.0 being the whole core.
     Core(f64),
+    /// A number of things.
+    Count(u64),
+    /// So many times something else.
+    Times(f64),
 }
 
 /// Something better than which the figure can't be, or something to compare it with.
@@ -103,7 +107,8 @@ impl Amount {
         match self {
             Self::Time(time) => time.as_secs_f64(),
             Self::Bytes(bytes) => bytes as f64,
-            Self::PerSecond(value) | Self::BytesPerSecond(value) | Self::Core(value) => value,
+            Self::Count(count) => count as f64,
+            Self::PerSecond(value) | Self::BytesPerSecond(value) | Self::Core(value) | Self::Times(value) => value,
         }
     }
 }
@@ -117,6 +122,8 @@ impl std::fmt::Display for Amount {
             Self::Bytes(bytes) => write!(f, "{:.1} MB", *bytes as f64 / 1e6),
             Self::PerSecond(rate) => write!(f, "{rate:.0}/s"),
             Self::BytesPerSecond(rate) => write!(f, "{:.0} MB/s", rate / 1e6),
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Times(times) => write!(f, "{times:.0}x"),
             Self::Core(part) => write!(f, "{:.2} % core", part * 100.0),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ use super::ChangeError;
 
 /// Name of the receipt in its directory.
 const RECEIPT: &str = "receipt.json";
+/// Changes of a receipt that is not complete yet, one a line: a large one is not written anew for each.
+const JOURNAL: &str = "changes.jsonl";
 
 /// One change, and how it is undone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,7 +121,10 @@ impl Store {
     }
 
     /// Begins a receipt to which changes are added as they are made.
-    pub(crate) fn open(&self) -> Result<Receipt, ChangeError> {
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn open(&self) -> Result<Receipt, ChangeError> {
         let now = jiff::Zoned::now();
         let receipt = Receipt {
             version: 1,
@@ -132,6 +137,27 @@ impl Store {
         };
         self.write(&receipt)?;
         Ok(receipt)
+    }
+
+    /// Adds a change to a receipt that was opened. It is there from then on, whatever happens to the program.
+    pub(crate) fn append(&self, receipt: &mut Receipt, record: Record) -> Result<(), ChangeError> {
+        let path = self.directory(&receipt.id).join(JOURNAL);
+        let mut line = serde_json::to_string(&record).unwrap_or_default();
+        line.push('\n');
+        let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(failed("write", &path))?;
+        receipt.changes.push(record);
+        Ok(())
+    }
+
+    /// Completes a receipt that was opened.
+    pub(crate) fn close(&self, receipt: &Receipt) -> Result<(), ChangeError> {
+        self.write(receipt)?;
+        let path = self.directory(&receipt.id).join(JOURNAL);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path)(error)),
+            _ => Ok(()),
+        }
     }
 
     /// Makes a new receipt's directory; gives its name.
@@ -206,6 +232,12 @@ impl Store {
         let path = directory.join(RECEIPT);
         let text = fs::read_to_string(&path).map_err(failed("read", &path))?;
         let mut receipt: Receipt = serde_json::from_str(&text).map_err(|error| none(&error.to_string()))?;
+        // Whoever made the changes was ended before the receipt was complete.
+        let journal = fs::read_to_string(directory.join(JOURNAL)).unwrap_or_default();
+        let journal: Vec<Record> = journal.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        if journal.len() > receipt.changes.len() {
+            receipt.changes = journal;
+        }
         let name = directory.canonicalize().unwrap_or(directory);
         if let Some(id) = name.file_name().and_then(|id| id.to_str()) {
             id.clone_into(&mut receipt.id);

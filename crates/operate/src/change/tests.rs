@@ -102,6 +102,31 @@ fn a_receipt_is_for_its_owner() {
     assert_eq!(mode(&store.directory(&first).join("0.before")), 0o600);
 }
 
+#[test]
+fn a_receipt_that_was_not_completed_tells_what_was_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::at(directory.path());
+    let mut receipt = store.open().unwrap();
+    let record = |name: &str| Record::Created {
+        api_version: "v1".to_owned(),
+        kind: "ConfigMap".to_owned(),
+        namespace: "a".to_owned(),
+        name: name.to_owned(),
+        uid: "u".to_owned(),
+    };
+    store.append(&mut receipt, record("one")).unwrap();
+    store.append(&mut receipt, record("two")).unwrap();
+    // The last line is cut off where the program ended.
+    let journal = store.directory(&receipt.id).join("changes.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, format!("{text}{{\"type\":\"crea")).unwrap();
+    let found = store.find(&receipt.id).unwrap().1;
+    assert_eq!(found.changes, [record("one"), record("two")]);
+    store.close(&receipt).unwrap();
+    assert!(!journal.exists());
+    assert_eq!(store.find(&receipt.id).unwrap().1, receipt);
+}
+
 /// An API with one Deployment.
 fn api(deployment: &Arc<Mutex<Value>>) -> kube::Client {
     let deployment = Arc::clone(deployment);

@@ -40,6 +40,8 @@ impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, step) in self.0.iter().enumerate() {
             match step {
+                // A terminal must not take a name for a command.
+                Step::Field(name) if name.contains(char::is_control) => write!(f, "[{}]", name.escape_debug())?,
                 Step::Field(name) if name.contains(['.', '/', '[']) => write!(f, "[{name}]")?,
                 Step::Field(name) if number == 0 => write!(f, "{name}")?,
                 Step::Field(name) => write!(f, ".{name}")?,
@@ -136,7 +138,14 @@ pub fn compare(files: &BTreeMap<Key, &Value>, cluster: &BTreeMap<Key, Live>) -> 
         if live.short.as_ref() == Some(file) {
             continue;
         }
-        let differences = differences(key, file, &live.value, &live.managed);
+        let mut differences = differences(key, file, &live.value, &live.managed);
+        // The server is not asked about secrets' values: what it would set by itself is known from before.
+        if let Some(short) = live.short.as_ref().filter(|_| key.is_secret()) {
+            let shorter = self::differences(key, file, short, &live.managed);
+            if shorter.len() < differences.len() {
+                differences = shorter;
+            }
+        }
         if !differences.is_empty() {
             comparison.changed.push(Changed { key: key.clone(), differences });
         }
@@ -247,6 +256,13 @@ fn is_item(key: &str, item: &Value) -> bool {
     keys.iter().all(|(name, value)| item.get(name).is_none_or(|own| own == value))
 }
 
+/// Control characters, those that turn the direction of text, and those that have no width.
+pub fn is_unseen(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
+            | '\u{feff}')
+}
+
 /// The merge patch that makes `to` of `from`.
 pub fn merge_patch(from: &Value, to: &Value) -> Value {
     let (Value::Object(from), Value::Object(to)) = (from, to) else { return to.clone() };
@@ -330,6 +346,20 @@ mod tests {
         assert_eq!(by, [Some("scaler"), Some("kubectl")]);
         let other = differences(&key, &json!({"spec": {"x": 1}}), &json!({"spec": {}}), &managed);
         assert_eq!(other[0].by, None);
+    }
+
+    #[test]
+    fn what_the_server_sets_in_a_secret_is_no_difference() {
+        let file = json!({"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "a", "annotations": {"x": "1"}}});
+        let key = Key::of(&file);
+        let mut short = file.clone();
+        short["metadata"]["annotations"]["x"] = "2".into();
+        let mut value = short.clone();
+        value["type"] = "Opaque".into();
+        let cluster = BTreeMap::from([(key.clone(), Live { value, short: Some(short), managed: Value::Null })]);
+        let comparison = compare(&BTreeMap::from([(key, &file)]), &cluster);
+        let paths: Vec<String> = comparison.changed[0].differences.iter().map(|one| one.path.to_string()).collect();
+        assert_eq!(paths, ["metadata.annotations.x"]);
     }
 
     #[test]

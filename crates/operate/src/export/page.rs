@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::compare::{Changed, Comparison, Difference};
+use super::compare::{Changed, Comparison, Difference, is_unseen};
 use super::files::Key;
 use super::index::Failed;
 use super::place::CLUSTER;
@@ -21,7 +21,7 @@ th,td{border:1px solid var(--line);padding:.25rem .5rem;text-align:left;vertical
 th{font-weight:600}td,code{font-family:ui-monospace,monospace;font-size:13px;white-space:pre-wrap}\
 .old{color:var(--old)}.new{color:var(--new)}.by{font-family:inherit}\
 ul{padding-left:1.2rem}.sum span{margin-right:1.5rem}\
-@media print{body{max-width:none;margin:0;color:#000;background:#fff}h3,tr{break-inside:avoid}}";
+@media print{:root{color-scheme:light;--old:#c0392b;--new:#1e8449}body{max-width:none;margin:0;color:#000;background:#fff}h3,tr{break-inside:avoid}}";
 
 /// What a page is about.
 pub struct About<'a> {
@@ -146,10 +146,7 @@ fn escaped(text: &str) -> String {
             '"' => safe.push_str("&quot;"),
             '\'' => safe.push_str("&#39;"),
             '\n' | '\t' => safe.push(letter),
-            // Control characters, and those that turn the direction of text.
-            letter if letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
-                safe.push_str(&letter.escape_unicode().to_string());
-            }
+            letter if is_unseen(letter) => safe.push_str(&letter.escape_unicode().to_string()),
             letter => safe.push(letter),
         }
     }

@@ -111,10 +111,10 @@ pub(crate) struct Diff {
 const RESTORE_CODES: &str = "\
 Exit codes:
   0  the cluster is as the files say
-  1  something could not be restored; the message says what and why
+  1  it could not be done
   2  the command line makes no sense
   3  there is no such cluster, or it is not running
-  4  restored, but some objects can't be; they are named";
+  4  restored, but some objects can't be, or were refused; they are named";
 
 /// Arguments of `restore`.
 #[derive(Args)]

@@ -211,14 +211,14 @@ fn an_interrupted_export_leaves_nothing() {
 }
 
 /// Files by their paths.
-type Files = BTreeMap<PathBuf, String>;
+pub type Files = BTreeMap<PathBuf, String>;
 
-fn exported(cluster: &Cluster, options: &str) -> Files {
+pub fn exported(cluster: &Cluster, options: &str) -> Files {
     cluster.shipmate(&format!("export {} {options}", dir(cluster).display())).ok();
     files(&dir(cluster))
 }
 
-fn dir(cluster: &Cluster) -> PathBuf {
+pub fn dir(cluster: &Cluster) -> PathBuf {
     cluster.dir().join("export")
 }
 
@@ -342,11 +342,7 @@ fn few_rights(cluster: &Cluster) {
     cluster.kubectl("create serviceaccount viewer");
     cluster.kubectl("create clusterrole views --verb=get,list --resource=configmaps,namespaces");
     cluster.kubectl("create clusterrolebinding views --clusterrole=views --serviceaccount=default:viewer");
-    let token = cluster.kubectl("create token viewer");
-    cluster.kubectl("config set-credentials few --token few");
-    let config = fs::read_to_string(cluster.kubeconfig()).unwrap().replace("token: few", &format!("token: {token}"));
-    let config = cluster.write("few.kubeconfig", config);
-    cluster.kubectl(&format!("--kubeconfig {config} config set-context --current --user few"));
+    let config = limited(cluster, "viewer");
     let answer = cluster.shipmate(&format!("export {} --kubeconfig {config}", dir(cluster).display()));
     assert_eq!(answer.code, 4, "{answer}");
     has(&answer.err, "not read: secrets: secrets is forbidden");
@@ -364,6 +360,16 @@ fn few_rights(cluster: &Cluster) {
     has(&drift.out, "spec.replicas: 5 -> 7");
     lacks(&drift.out, "revisionHistoryLimit");
     has(&drift.err, "compared only by the fields in their files");
+}
+
+/// A kubeconfig with the rights of a service account of `default`.
+pub fn limited(cluster: &Cluster, account: &str) -> String {
+    let token = cluster.kubectl(&format!("create token {account}"));
+    cluster.kubectl("config set-credentials few --token few");
+    let config = fs::read_to_string(cluster.kubeconfig()).unwrap().replace("token: few", &format!("token: {token}"));
+    let config = cluster.write(&format!("{account}.kubeconfig"), config);
+    cluster.kubectl(&format!("--kubeconfig {config} config set-context --current --user few"));
+    config
 }
 
 fn not_over_what_is_no_export(cluster: &Cluster) {

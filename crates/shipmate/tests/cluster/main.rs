@@ -18,6 +18,7 @@ mod life;
 mod nodes;
 mod output;
 mod pods;
+mod restore;
 mod seed;
 mod services;
 mod streams;

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream;
 use kube::Client;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::decide::{decide, keep_node_ports, prepared, remembering};
-use super::{Action, Done, MANAGER, Step};
+use super::{AT_ONCE, Action, Done, MANAGER, Step};
 use crate::change::{ChangeError, Receipt, Record, Store, touched};
 use crate::export::Secrets;
 use crate::export::ask::{self, Refused};
@@ -25,8 +27,9 @@ const TRIES: u32 = 5;
 /// How often is looked, where nothing can be watched yet.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Does what a plan says, and writes a receipt of it. `told` hears of each step as it is done; a step that fails does not
-/// keep the others from it. Changes of secrets are not in the receipt: it would hold their values.
+/// Does what a plan says, and writes a receipt of it, which `store` has opened. What needs nothing of one another is done
+/// at the same time. `told` hears of each step as it is done; a step that fails does not keep the others from it. Changes
+/// of secrets are not in the receipt: it would hold their values.
 ///
 /// # Errors
 /// When the receipt can't be written; nothing is done after that.
@@ -34,29 +37,33 @@ pub async fn apply(
     client: &Client,
     steps: &[Step],
     store: &Store,
+    receipt: &mut Receipt,
     mut told: impl FnMut(&Step, Result<Done, String>),
-) -> Result<Receipt, ChangeError> {
-    let mut receipt = store.open()?;
-    let mut written = 0;
-    for step in steps {
-        let done = match &step.action {
-            Action::Nothing | Action::Skip(_) => continue,
-            Action::Create => create(client, step).await,
-            Action::Change { patch, .. } => change(client, step, Some(patch)).await,
-        };
-        let done = done.map(|(done, record)| {
-            receipt.changes.extend(record);
-            done
-        });
-        told(step, done.map_err(|refused| refused.why));
-        // A large receipt is not written anew for each object.
-        if receipt.changes.len() - written > receipt.changes.len() / 20 {
-            store.write(&receipt)?;
-            written = receipt.changes.len();
+) -> Result<(), ChangeError> {
+    for group in steps.chunk_by(|a, b| a.turn == b.turn) {
+        let work = group.iter().filter(|step| step.is_work());
+        let work = work.map(|step| async move { (step, carry_out(client, step).await) });
+        let mut done = stream::iter(work.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+        while let Some((step, done)) = done.next().await {
+            let done = match done {
+                Ok((done, record)) => {
+                    record.map_or(Ok(()), |record| store.append(receipt, record))?;
+                    Ok(done)
+                }
+                Err(refused) => Err(refused.why),
+            };
+            told(step, done);
         }
     }
-    store.write(&receipt)?;
-    Ok(receipt)
+    store.close(receipt)
+}
+
+async fn carry_out(client: &Client, step: &Step) -> Result<(Done, Option<Record>), Refused> {
+    match &step.action {
+        Action::Create => create(client, step).await,
+        Action::Change { patch, seen, .. } => change(client, step, Some((patch, seen))).await,
+        Action::Nothing | Action::Leave(_) | Action::Skip(_) => Ok((Done::Already, None)),
+    }
 }
 
 pub(super) fn path(step: &Step) -> Result<String, Refused> {
@@ -79,7 +86,8 @@ async fn create(client: &Client, step: &Step) -> Result<(Done, Option<Record>), 
         .await;
     }
     let managed = format!("{path}?fieldManager={MANAGER}");
-    let created = match ask::write(client, http::Method::POST, &managed, "application/json", &remembering(step)).await {
+    let object = owned(client, step, remembering(step)).await;
+    let created = match ask::write(client, http::Method::POST, &managed, "application/json", &object).await {
         Ok(created) => created,
         // Controllers make some objects by themselves.
         Err(no) if no.code == 409 && no.why.contains("already exists") => return change(client, step, None).await,
@@ -100,6 +108,34 @@ async fn create(client: &Client, step: &Step) -> Result<(Done, Option<Record>), 
     Ok((Done::Created, Some(record)))
 }
 
+/// The object with its owners: each has another id now.
+async fn owned(client: &Client, step: &Step, mut object: Value) -> Value {
+    let mut owners = Vec::new();
+    for owner in &step.owners {
+        // Without its owner it stays when the owner would take it along; that is better than not to come back.
+        if let Ok(live) = ask::get(client, &owner.path).await {
+            let mut reference = owner.reference.clone();
+            reference["uid"] = live["metadata"]["uid"].clone();
+            owners.push(reference);
+        }
+    }
+    if !owners.is_empty() {
+        object["metadata"]["ownerReferences"] = Value::Array(owners);
+    }
+    object
+}
+
+/// Who wrote an object last and when, by the server's own record.
+fn last_writer(live: &Value) -> String {
+    let entries = live["metadata"]["managedFields"].as_array().into_iter().flatten();
+    let entries = entries.filter(|entry| entry["subresource"] != "status");
+    let last = entries.max_by_key(|entry| entry["time"].as_str().unwrap_or_default().to_owned());
+    match last.map(|last| (last["manager"].as_str(), last["time"].as_str())) {
+        Some((Some(manager), Some(time))) => format!(" by {manager}, {time}"),
+        _ => String::new(),
+    }
+}
+
 /// Looks until it is so, or the limit is over: then the next request says what is wrong.
 async fn until(limit: Duration, mut so: impl AsyncFnMut() -> bool) {
     let end = Instant::now() + limit;
@@ -109,7 +145,11 @@ async fn until(limit: Duration, mut so: impl AsyncFnMut() -> bool) {
 }
 
 /// Patches an object. Controllers that write its status come in between: then it is looked at once more.
-async fn change(client: &Client, step: &Step, planned: Option<&Value>) -> Result<(Done, Option<Record>), Refused> {
+async fn change(
+    client: &Client,
+    step: &Step,
+    planned: Option<(&Value, &Value)>,
+) -> Result<(Done, Option<Record>), Refused> {
     let mut tries = TRIES;
     loop {
         tries -= 1;
@@ -121,7 +161,11 @@ async fn change(client: &Client, step: &Step, planned: Option<&Value>) -> Result
 }
 
 /// Patches an object, if that is still the patch that was planned.
-async fn change_once(client: &Client, step: &Step, planned: Option<&Value>) -> Result<(Done, Option<Record>), Refused> {
+async fn change_once(
+    client: &Client,
+    step: &Step,
+    planned: Option<(&Value, &Value)>,
+) -> Result<(Done, Option<Record>), Refused> {
     let path = named(step)?;
     let live = ask::get(client, &path).await?;
     let mut value = live.clone();
@@ -134,12 +178,13 @@ async fn change_once(client: &Client, step: &Step, planned: Option<&Value>) -> R
         value = prepared(&step.key, &value);
     }
     let there = Live { value, short: None, managed: Value::Null };
-    let mut patch = match decide(&step.key, &step.object, Some(&there)) {
-        Action::Change { patch, .. } => patch,
+    let (mut patch, seen) = match decide(&step.key, &step.object, Some(&there)) {
+        Action::Change { patch, seen, .. } => (patch, seen),
         _ => return Ok((Done::Already, None)),
     };
-    if planned.is_some_and(|planned| *planned != patch) {
-        return Err(Refused::because("it was changed in the meantime: restore again"));
+    // The same patch may overwrite something else than what was shown.
+    if planned.is_some_and(|planned| planned != (&patch, &seen)) {
+        return Err(Refused::because(format!("it was changed in the meantime{}: restore again", last_writer(&live))));
     }
     keep_node_ports(&mut patch, &live);
     let touches = patch.clone();

@@ -1,15 +1,21 @@
 //! Decides what is done about an object, and in which order. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{Action, Step};
+use crate::change::touched;
 use crate::export::Secrets;
 use crate::export::clean::{LAST_APPLIED, OMITTED, clean, hide};
 use crate::export::compare::{Live, differences, merge_patch};
 use crate::export::files::Key;
 use crate::export::kinds::Kind;
+
+/// How deep owners may own owners.
+const DEPTH: u8 = 8;
+const VALUES: &str = "its values are not in the files: create it, or export with --secrets plain";
 
 /// A file's object as it is sent: also of a raw export only what somebody meant. What is clean already is meant as it is.
 pub(super) fn prepared(key: &Key, file: &Value) -> Value {
@@ -30,7 +36,7 @@ pub fn decide(key: &Key, file: &Value, live: Option<&Live>) -> Action {
     let without_values = lacks_values(key, file);
     let Some(live) = live else {
         return match without_values {
-            true => Action::Skip("its values are not in the files: create it, or export with --secrets plain"),
+            true => Action::Skip(VALUES.to_owned()),
             false => Action::Create,
         };
     };
@@ -50,7 +56,81 @@ pub fn decide(key: &Key, file: &Value, live: Option<&Live>) -> Action {
     if differences.is_empty() {
         return Action::Nothing;
     }
-    Action::Change { patch: merge_patch(&there, &wanted), differences }
+    let patch = merge_patch(&there, &wanted);
+    Action::Change { seen: touched(&patch, &there), patch, differences }
+}
+
+/// A binding of the cluster that has, besides its own subjects, those that the file names: what all namespaces share is
+/// added to, and nothing is taken away from others.
+pub(super) fn with_subjects(live: &Value, file: &Value) -> Value {
+    let mut both = live.clone();
+    let mut subjects = live["subjects"].as_array().cloned().unwrap_or_default();
+    for subject in file["subjects"].as_array().into_iter().flatten() {
+        if !subjects.iter().any(|known| same(known, subject)) {
+            subjects.push(subject.clone());
+        }
+    }
+    if !subjects.is_empty() {
+        both["subjects"] = Value::Array(subjects);
+    }
+    both
+}
+
+/// Whether two references are to the same: a file leaves the group to the server where that would set the same.
+pub(super) fn same(one: &Value, other: &Value) -> bool {
+    ["kind", "name", "namespace"].iter().all(|field| one[field] == other[field])
+}
+
+/// An owner of an object, by its name: what it is called stays, its id does not.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Owner {
+    /// Who it is.
+    pub(super) key: Key,
+    /// The reference to it, without its id.
+    pub(super) reference: Value,
+    /// Where it is read.
+    pub(super) path: String,
+}
+
+/// The owners that a file of a raw export names. `None` if one of them makes the object again.
+pub(super) fn owners(key: &Key, file: &Value, find: impl Fn(&Key) -> Option<Kind>) -> Option<Vec<Owner>> {
+    let mut owners = Vec::new();
+    for reference in file["metadata"]["ownerReferences"].as_array().into_iter().flatten() {
+        if reference["controller"] == true {
+            return None;
+        }
+        let version = reference["apiVersion"].as_str().unwrap_or_default();
+        let text = |name: &str| reference[name].as_str().unwrap_or_default().to_owned();
+        let group = version.split_once('/').map_or("", |(group, _)| group).to_owned();
+        let mut owner = Key { namespace: None, group, kind: text("kind"), name: text("name") };
+        let Some(kind) = find(&owner) else { continue };
+        owner.namespace = key.namespace.clone().filter(|_| kind.namespaced);
+        let name = utf8_percent_encode(&owner.name, NON_ALPHANUMERIC);
+        let path = format!("{}/{name}", kind.path_in(version, owner.namespace.as_deref()));
+        let mut reference = reference.clone();
+        if let Some(fields) = reference.as_object_mut() {
+            fields.remove("uid");
+        }
+        owners.push(Owner { key: owner, reference, path });
+    }
+    Some(owners)
+}
+
+/// When each object has its turn: after what its kind needs, and after its owners.
+pub(super) fn turns(owners: &BTreeMap<Key, Vec<Key>>) -> BTreeMap<Key, (u8, u8)> {
+    let mut turns: BTreeMap<Key, (u8, u8)> = owners.keys().map(|key| (key.clone(), (rank(key), 0))).collect();
+    // As often as owners own owners; who owns himself must come to an end.
+    for _ in 0..DEPTH {
+        let before = turns.clone();
+        for (key, owners) in owners {
+            let after =
+                owners.iter().filter_map(|owner| before.get(owner)).map(|&(rank, depth)| (rank, depth + 1)).max();
+            if let (Some(after), Some(turn)) = (after, turns.get_mut(key)) {
+                *turn = after.max(*turn);
+            }
+        }
+    }
+    turns
 }
 
 /// The object with kubectl's record of what was applied, where that is how the next export knows which of the values that
@@ -225,6 +305,43 @@ mod tests {
         let kind = defined(&definition).unwrap();
         assert_eq!(kind.path(Some("shop")), "/apis/example.com/v1/namespaces/shop/widgets");
         assert_eq!(defined(&json!({"kind": "ConfigMap"})), None);
+    }
+
+    #[test]
+    fn owners_come_first_and_have_new_ids() {
+        let widget = Kind {
+            group: "example.com".to_owned(),
+            version: "v1".to_owned(),
+            plural: "widgets".to_owned(),
+            singular: String::new(),
+            short: Vec::new(),
+            kind: "Widget".to_owned(),
+            namespaced: true,
+            creatable: true,
+        };
+        let find = |key: &Key| Some(widget.clone()).filter(|widget| widget.kind == key.kind);
+        let owned = |controller: bool| {
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "shop", "ownerReferences":
+                [{"apiVersion": "example.com/v1", "kind": "Widget", "name": "w", "uid": "old", "controller": controller}]}})
+        };
+        let secret = Key::of(&owned(false));
+        assert_eq!(owners(&secret, &owned(true), find), None, "its controller makes it again");
+        let found = owners(&secret, &owned(false), find).unwrap();
+        assert_eq!(found[0].path, "/apis/example.com/v1/namespaces/shop/widgets/w");
+        assert!(found[0].reference["uid"].is_null());
+        let owner = found[0].key.clone();
+        let turns = turns(&BTreeMap::from([(owner.clone(), Vec::new()), (secret.clone(), vec![owner.clone()])]));
+        assert!(turns[&secret] > turns[&owner], "{turns:?}");
+    }
+
+    #[test]
+    fn bindings_that_all_share_are_added_to() {
+        let binding = |names: &[&str]| {
+            let subjects: Vec<Value> = names.iter().map(|name| json!({"kind": "User", "name": name})).collect();
+            json!({"roleRef": {"name": "r"}, "subjects": subjects})
+        };
+        assert_eq!(with_subjects(&binding(&["a", "b"]), &binding(&["b", "c"])), binding(&["a", "b", "c"]));
+        assert_eq!(with_subjects(&binding(&["a"]), &binding(&["a"])), binding(&["a"]));
     }
 
     #[test]

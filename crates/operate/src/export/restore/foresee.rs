@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use futures::stream;
 use kube::Client;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::apply::path;
 use super::{AT_ONCE, Action, MANAGER, Step};
@@ -27,12 +27,15 @@ pub(super) async fn settled(
 ) -> Step {
     if step.action == Action::Create {
         let in_new = step.key.namespace.as_deref().is_some_and(|name| namespaces.contains(name));
-        if !in_new && !step.new_kind {
-            step.refusal = refusal(client, &step).await;
-        }
+        step.refusal = match (in_new, step.new_kind) {
+            (false, false) => refusal(client, &step).await,
+            (true, _) => wrong_number(client, &step).await,
+            (false, true) => None,
+        };
         return step;
     }
-    let (Action::Change { patch, .. }, Some(kind), Some(live)) = (&step.action, &step.kind, live.get(&step.key)) else {
+    let (Action::Change { patch, seen, .. }, Some(kind), Some(live)) = (&step.action, &step.kind, live.get(&step.key))
+    else {
         return step;
     };
     match foreseen(client, kind, &step.key, &step.object, patch).await {
@@ -46,12 +49,24 @@ pub(super) async fn settled(
             let differences = differences(&step.key, &after, &there, &live.managed);
             step.action = match differences.is_empty() {
                 true => Action::Nothing,
-                false => Action::Change { patch: patch.clone(), differences },
+                false => Action::Change { patch: patch.clone(), seen: seen.clone(), differences },
             };
+        }
+        // Whoever may not write may not ask what the rest is either: what the file says is there is there.
+        Err(no) if no.code == 403 && differences_of(&step).all(|one| one.file.is_none()) => {
+            step.action = Action::Nothing
         }
         Err(no) => step.refusal = Some(no.why),
     }
     step
+}
+
+fn differences_of(step: &Step) -> impl Iterator<Item = &Difference> {
+    let differences = match &step.action {
+        Action::Change { differences, .. } => differences.as_slice(),
+        _ => &[],
+    };
+    differences.iter()
 }
 
 /// Why an object could not be created. What another object of the same restore may mend is not said: the dry run does not
@@ -61,6 +76,22 @@ async fn refusal(client: &Client, step: &Step) -> Option<String> {
     let no = ask::write(client, http::Method::POST, &path, "application/json", &step.object).await.err()?;
     let of_rights = no.code == 403 && no.why.contains("cannot create resource");
     (no.code == 422 || no.code == 400 || of_rights).then_some(no.why)
+}
+
+/// Why a service in a namespace that is not there yet can't have the numbers that its file gives it: asked in another
+/// namespace, for they are the same in all.
+async fn wrong_number(client: &Client, step: &Step) -> Option<String> {
+    let spec = &step.object["spec"];
+    let given = spec["clusterIP"].as_str().is_some_and(|address| address != "None")
+        || spec["ports"].as_array().into_iter().flatten().any(|port| !port["nodePort"].is_null());
+    if step.key.kind != "Service" || !step.key.group.is_empty() || !given {
+        return None;
+    }
+    let mut object = step.object.clone();
+    object["metadata"] = json!({"name": "shipmate-dry-run", "namespace": "default"});
+    let path = format!("/api/v1/namespaces/default/services?dryRun=All&fieldManager={MANAGER}");
+    let no = ask::write(client, http::Method::POST, &path, "application/json", &object).await.err()?;
+    (no.code == 422).then_some(no.why)
 }
 
 /// An object as it would be after a patch, clean: by the server's dry run.

@@ -123,11 +123,9 @@ impl Mapping {
                 items.iter_mut().for_each(|item| self.rename(item));
             }
             ("namespaceSelector", _) => self.selector(value),
-            ("externalName", Value::String(host)) => {
-                for (old, new) in &self.namespaces {
-                    *host = host.replace(&format!(".{old}.svc"), &format!(".{new}.svc"));
-                }
-            }
+            // Of volumes.
+            ("secretNamespace" | "endpointsNamespace", Value::String(_)) => self.rename(value),
+            ("externalName", Value::String(host)) => *host = self.host(host),
             (_, Value::String(class)) => {
                 let known = Class::of_field(name).and_then(|kind| self.classes.get(&(kind, class.clone())));
                 if let Some(new) = known {
@@ -136,6 +134,18 @@ impl Mapping {
             }
             _ => self.walk(value),
         }
+    }
+
+    /// `SERVICE.NAMESPACE.svc`, and what may follow.
+    fn host(&self, host: &str) -> String {
+        let mut labels: Vec<&str> = host.split('.').collect();
+        if let Some(at) = labels.iter().position(|label| *label == "svc").and_then(|at| at.checked_sub(1))
+            && at > 0
+            && let Some(new) = self.namespaces.get(labels[at])
+        {
+            labels[at] = new;
+        }
+        labels.join(".")
     }
 
     fn rename(&self, name: &mut Value) {
@@ -292,6 +302,24 @@ mod tests {
             json!({"spec": {"externalName": "db.copy.svc.cluster.local", "claimRef": {"namespace": "copy"},
                 "podAffinityTerm": {"namespaces": ["copy", "b"]}, "storageClassName": "standard"}}),
         );
+    }
+
+    #[test]
+    fn names_can_be_exchanged() {
+        let namespaces = [("a", "b"), ("b", "a")].map(|(old, new)| (old.to_owned(), new.to_owned()));
+        let mapping = Mapping { namespaces: BTreeMap::from(namespaces), ..Mapping::default() };
+        let mut object = json!({"metadata": {"namespace": "a"}, "spec": {"externalName": "x.b.svc.cluster.local",
+            "azureFile": {"secretNamespace": "b"}, "namespaces": ["a", "b", "c"]}});
+        mapping.apply(&mut object);
+        assert_eq!(
+            object,
+            json!({"metadata": {"namespace": "b"}, "spec": {"externalName": "x.a.svc.cluster.local",
+                "azureFile": {"secretNamespace": "a"}, "namespaces": ["b", "a", "c"]}})
+        );
+        let outside = json!({"spec": {"externalName": "a.svc"}});
+        let mut same = outside.clone();
+        mapping.apply(&mut same);
+        assert_eq!(same, outside, "it names no service of a namespace");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod apply;
 mod around;
 mod decide;
 mod foresee;
+mod live;
 mod mapping;
 mod select;
 
@@ -22,7 +23,7 @@ use super::ask;
 use super::compare::{Difference, Live};
 use super::files::{Export, Key};
 use super::kinds::Kind;
-use super::{Collected, ExportError, Object, Options, Secrets, collect};
+use super::{ExportError, choose, kinds};
 
 pub use apply::apply;
 pub use decide::{decide, rank};
@@ -31,7 +32,8 @@ pub use mapping::{Class, Mapping};
 pub use select::Request;
 
 use around::Around;
-use decide::{defined, lacks_values, prepared};
+use decide::{Owner, defined, lacks_values, owners, prepared, same, turns, with_subjects};
+use live::Found;
 
 /// As whom fields are managed.
 const MANAGER: &str = "shipmate-restore";
@@ -47,13 +49,17 @@ pub enum Action {
     Change {
         /// What leads from the cluster to the file.
         patch: Value,
+        /// What the cluster has where that leads.
+        seen: Value,
         /// The same for people.
         differences: Vec<Difference>,
     },
     /// It is as the file says.
     Nothing,
+    /// It comes by itself: that is why.
+    Leave(&'static str),
     /// It can't be restored.
-    Skip(&'static str),
+    Skip(String),
 }
 
 /// One object of a plan.
@@ -67,12 +73,22 @@ pub struct Step {
     pub refusal: Option<String>,
     /// What somebody should know who restores it here.
     pub notes: Vec<String>,
+    /// When: steps of the same turn need nothing of one another.
+    turn: (u8, u8),
     object: Value,
+    owners: Vec<Owner>,
     kind: Option<Kind>,
     /// Whether its kind comes with the same restore.
     new_kind: bool,
     /// Whether it is a secret whose values are not in the file.
     without_values: bool,
+}
+
+impl Step {
+    /// Whether there is anything to be done.
+    pub fn is_work(&self) -> bool {
+        matches!(self.action, Action::Create | Action::Change { .. })
+    }
 }
 
 /// What became of a step.
@@ -86,19 +102,26 @@ pub enum Done {
     Already,
 }
 
-/// Plans a restore, in the order in which things are done.
+/// Plans a restore, in the order in which things are done. `told` hears of how many objects were looked at.
 ///
 /// # Errors
 /// When the API can't be asked, or the request does not fit the files.
-pub async fn plan(client: &Client, export: &Export, request: &Request) -> Result<Vec<Step>, ExportError> {
+pub async fn plan(
+    client: &Client,
+    export: &Export,
+    request: &Request,
+    told: impl FnMut(usize),
+) -> Result<Vec<Step>, ExportError> {
     let files = request.select(export)?;
     let (served, failed) = ask::discover(client).await?;
-    if let Some(down) = failed.iter().find(|failed| files.keys().any(|key| key.group == failed.group)) {
-        return Err(ExportError::Api { what: down.what.clone(), why: down.why.clone() });
+    let mut found = live::look(client, &served, &files, told).await;
+    for key in files.keys().filter(|key| find(&served, key).is_none()) {
+        if let Some(down) = failed.iter().find(|failed| failed.group == key.group) {
+            found.unknown.insert(key.clone(), format!("{} does not answer: {}", down.what, down.why));
+        }
     }
-    let live = live(client, &served, &files).await?;
-    let mut steps = steps(&files, &served, &live, request);
-    steps.sort_by(|a, b| (rank(&a.key), &a.key).cmp(&(rank(&b.key), &b.key)));
+    let mut steps = steps(&files, &served, &found, request);
+    steps.sort_by(|a, b| (a.turn, &a.key).cmp(&(b.turn, &b.key)));
     let around = Around::of(client, &steps).await;
     let made: BTreeSet<Key> =
         steps.iter().filter(|step| step.action == Action::Create).map(|step| step.key.clone()).collect();
@@ -107,66 +130,80 @@ pub async fn plan(client: &Client, export: &Export, request: &Request) -> Result
     }
     let namespaces: BTreeSet<&str> =
         made.iter().filter(|key| key.kind == "Namespace").map(|key| key.name.as_str()).collect();
-    let settled = steps.into_iter().map(|step| foresee::settled(client, step, &live, &namespaces));
+    let settled = steps.into_iter().map(|step| foresee::settled(client, step, &found.live, &namespaces));
     Ok(stream::iter(settled.collect::<Vec<_>>()).buffered(AT_ONCE).collect().await)
-}
-
-/// What the cluster has of the kinds in the files.
-async fn live(
-    client: &Client,
-    served: &[Kind],
-    files: &BTreeMap<Key, Value>,
-) -> Result<BTreeMap<Key, Live>, ExportError> {
-    let mut live = BTreeMap::new();
-    let names: BTreeSet<String> = files.keys().filter_map(|key| find(served, key)).map(|kind| kind.shown()).collect();
-    if names.is_empty() {
-        return Ok(live);
-    }
-    let kinds = names.into_iter().collect();
-    let options = Options { kinds, all: true, secrets: Secrets::Plain, ..Options::default() };
-    let index = collect(client, &options, |collected| {
-        if let Collected::Object(Object { value, short, managed, .. }) = collected {
-            let key = Key::of(&value);
-            if files.contains_key(&key) {
-                live.insert(key, Live { value, short, managed });
-            }
-        }
-        Ok(())
-    });
-    match index.await?.failed.pop() {
-        Some(failed) => Err(ExportError::Api { what: failed.what, why: failed.why }),
-        None => Ok(live),
-    }
 }
 
 fn find(kinds: &[Kind], key: &Key) -> Option<Kind> {
     kinds.iter().find(|kind| (&kind.group, &kind.kind) == (&key.group, &key.kind)).cloned()
 }
 
-fn steps(files: &BTreeMap<Key, Value>, served: &[Kind], live: &BTreeMap<Key, Live>, request: &Request) -> Vec<Step> {
+fn steps(files: &BTreeMap<Key, Value>, served: &[Kind], found: &Found, request: &Request) -> Vec<Step> {
     let new_kinds: Vec<Kind> = files.values().filter_map(defined).collect();
+    let any = |key: &Key| find(served, key).or_else(|| find(&new_kinds, key));
     let step = |(key, file): (&Key, &Value)| {
-        let there = find(served, key);
-        let new_kind = there.is_none();
-        let kind = there.or_else(|| find(&new_kinds, key));
-        let mut notes = Vec::new();
-        let mut action = match &kind {
-            None => Action::Skip("the API serves no such kind, and no definition of it is in the files"),
-            Some(_) => decide(key, file, live.get(key)),
+        let (kind, new_kind) = (any(key), find(served, key).is_none());
+        let owners = owners(key, file, any).unwrap_or_default();
+        let mut step = Step {
+            key: key.clone(),
+            action: action(key, file, kind.as_ref(), found),
+            refusal: None,
+            notes: Vec::new(),
+            turn: (0, 0),
+            object: prepared(key, file),
+            owners,
+            kind,
+            new_kind,
+            without_values: lacks_values(key, file),
         };
-        let shared = key.namespace.is_none() && key.kind != "Namespace";
-        if shared && request.is_part() && matches!(action, Action::Change { .. }) {
-            action = Action::Nothing;
-            notes.push("it is there, and differs: what all namespaces share is not changed".to_owned());
+        if request.is_part() && key.namespace.is_none() && key.kind != "Namespace" {
+            shared(&mut step, found.live.get(key));
         }
-        if matches!(action, Action::Create | Action::Change { .. }) {
-            notes.extend(
-                request.mapping.mentions(file).into_iter().map(|path| format!("{path} mentions the old namespace")),
-            );
+        if step.is_work() {
+            let mentions = request.mapping.mentions(file).into_iter();
+            step.notes.extend(mentions.map(|path| format!("{path} mentions the old namespace")));
         }
-        let without_values = lacks_values(key, file);
-        let object = prepared(key, file);
-        Step { key: key.clone(), action, refusal: None, notes, object, kind, new_kind, without_values }
+        step
     };
-    files.iter().map(step).collect()
+    let mut steps: Vec<Step> = files.iter().map(step).collect();
+    let owned = |step: &Step| (step.key.clone(), step.owners.iter().map(|owner| owner.key.clone()).collect());
+    let turns = turns(&steps.iter().map(owned).collect());
+    for step in &mut steps {
+        step.turn = turns.get(&step.key).copied().unwrap_or_default();
+    }
+    steps
 }
+
+/// What is done about an object, if nothing but itself counts.
+fn action(key: &Key, file: &Value, kind: Option<&Kind>, found: &Found) -> Action {
+    if let Some(why) = found.unknown.get(key) {
+        return Action::Skip(why.clone());
+    }
+    let Some(kind) = kind else {
+        return Action::Skip("the API serves no such kind, and no definition of it is in the files".to_owned());
+    };
+    // Clean files hold nothing of the kind; those of raw exports do.
+    let by_itself = kinds::omitted(kind).or_else(|| {
+        let left = choose::left_out(kind, file)?;
+        (left != choose::OWNED || owners(key, file, |_| None).is_none()).then_some(left)
+    });
+    match by_itself {
+        Some(why) => Action::Leave(why),
+        None => decide(key, file, found.live.get(key)),
+    }
+}
+
+/// Only a part is restored: what all namespaces share is made where it is missing, and nothing is taken from others.
+fn shared(step: &mut Step, live: Option<&Live>) {
+    let (Action::Change { .. }, Some(live)) = (&step.action, live) else { return };
+    if step.key.kind == "ClusterRoleBinding" && same(&live.value["roleRef"], &step.object["roleRef"]) {
+        step.object = with_subjects(&live.value, &step.object);
+        step.action = decide(&step.key, &step.object, Some(live));
+        return;
+    }
+    step.action = Action::Nothing;
+    step.notes.push("it is there, and differs: what all namespaces share is not changed".to_owned());
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use operate::export::compare::{Comparison, Difference, Live, compare};
+use operate::export::compare::{Comparison, Difference, Live, compare, is_unseen};
 use operate::export::page::{About, page};
 use operate::export::{self, Collected, Failed, Key, Object, restore};
 use serde_json::{Value, json};
@@ -38,9 +38,12 @@ pub(super) async fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
     let by_key = files.by_key()?;
     let reached = reach::connect(&arguments.api.reach()).await?;
     let (mut cluster, mut kinds) = (BTreeMap::new(), BTreeMap::new());
+    let (bar, mut read) = (super::bar(), 0);
     let index = export::collect(&reached.client, &files.index.options, |collected| {
         match collected {
             Collected::Object(Object { kind, value, short, managed }) => {
+                read += 1;
+                super::count(&bar, read);
                 kinds.insert(Key::of(&value), kind.clone());
                 cluster.insert(Key::of(&value), Live { value, short, managed });
             }
@@ -48,7 +51,9 @@ pub(super) async fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
         }
         Ok(())
     });
-    let index = index.await?;
+    let index = index.await;
+    bar.finish_and_clear();
+    let index = index?;
     let mut comparison = compare(&by_key, &cluster);
     if !files.index.options.raw {
         let alone = restore::settle(&reached.client, &kinds, &by_key, &cluster, &mut comparison).await;
@@ -118,7 +123,8 @@ pub(super) fn back(text: &mut String, difference: &Difference) {
 
 fn shown(value: Option<&Value>) -> String {
     let Some(value) = value else { return "(none)".to_owned() };
-    let text = value.to_string();
+    let seen = |letter: char| if is_unseen(letter) { letter.escape_unicode().to_string() } else { letter.to_string() };
+    let text: String = value.to_string().chars().map(seen).collect();
     if text.chars().count() <= VALUE {
         return text;
     }

@@ -68,9 +68,7 @@ async fn run(arguments: &Export) -> anyhow::Result<ExitCode> {
     };
     let reached = reach::connect(&arguments.api.reach()).await?;
     let bar = bar();
-    let exported = export::export(&reached.client, &arguments.directory, &options, |objects| {
-        bar.set_position(u64::try_from(objects).unwrap_or(u64::MAX));
-    });
+    let exported = export::export(&reached.client, &arguments.directory, &options, |objects| count(&bar, objects));
     let exported = exported.await;
     bar.finish_and_clear();
     let exported = exported?;
@@ -95,6 +93,11 @@ fn tell_failed(failed: &[Failed]) -> bool {
     !failed.is_empty()
 }
 
+fn count(bar: &ProgressBar, objects: usize) {
+    bar.set_position(u64::try_from(objects).unwrap_or(u64::MAX));
+}
+
+/// Counts objects, on a terminal.
 fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {pos} objects, {elapsed}");
     let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));

@@ -22,14 +22,20 @@ pub(super) async fn run(arguments: &Restore) -> anyhow::Result<ExitCode> {
             classes: arguments.class.iter().cloned().collect(),
         },
     };
-    let steps = restore::plan(&reached.client, &files, &request).await?;
+    let bar = super::bar();
+    let steps = restore::plan(&reached.client, &files, &request, |objects| super::count(&bar, objects)).await;
+    bar.finish_and_clear();
+    let steps = steps?;
     let count = |which: fn(&Action) -> bool| steps.iter().filter(|step| which(&step.action)).count();
     let created = count(|action| matches!(action, Action::Create));
     let changed = count(|action| matches!(action, Action::Change { .. }));
     let skipped = count(|action| matches!(action, Action::Skip(_)));
     output::print(&text(&steps))?;
     let end = if skipped > 0 { ExitCode::from(IN_PART) } else { ExitCode::SUCCESS };
-    eprintln!("{created} to create, {changed} to change, {skipped} can't be restored, of {} objects", steps.len());
+    let left = count(|action| matches!(action, Action::Leave(_)));
+    let by_itself = if left > 0 { format!(", {left} come by themselves") } else { String::new() };
+    let all = steps.len();
+    eprintln!("{created} to create, {changed} to change, {skipped} can't be restored{by_itself}, of {all} objects");
     if created + changed == 0 {
         return Ok(end);
     }
@@ -41,23 +47,40 @@ pub(super) async fn run(arguments: &Restore) -> anyhow::Result<ExitCode> {
         eprintln!("nothing was changed");
         return Ok(end);
     }
-    let mut failed = 0;
-    let store = Store::of_user().context("there is no home directory for the receipt: set XDG_STATE_HOME")?;
-    let receipt = restore::apply(&reached.client, &steps, &store, |step, done| match done {
-        Ok(Done::Created) => eprintln!("created {}", step.key),
-        Ok(Done::Changed) => eprintln!("changed {}", step.key),
-        Ok(Done::Already) => eprintln!("{} is there already", step.key),
-        Err(why) => {
-            failed += 1;
-            eprintln!("not restored: {}: {why}", step.key);
-        }
-    })
-    .await?;
-    eprintln!("receipt {id}: `shipmate doctor undo {id}` puts it back", id = receipt.id);
+    let failed = carry_out(&reached.client, &steps).await?;
     if failed > 0 {
-        bail!("{failed} objects could not be restored; restore again goes on with them");
+        eprintln!("{failed} objects could not be restored; restore again goes on with them");
+        return Ok(ExitCode::from(IN_PART));
     }
     Ok(end)
+}
+
+/// Does it; how many objects could not be restored.
+async fn carry_out(client: &kube::Client, steps: &[Step]) -> anyhow::Result<usize> {
+    let mut failed = 0;
+    let store = Store::of_user().context("there is no home directory for the receipt: set XDG_STATE_HOME")?;
+    let mut receipt = store.open()?;
+    let id = receipt.id.clone();
+    eprintln!("receipt {id}: `shipmate doctor undo {id}` puts back what was done, also after an interruption");
+    let bar = super::bar();
+    bar.set_length(u64::try_from(steps.iter().filter(|step| step.is_work()).count()).unwrap_or(u64::MAX));
+    let told = |step: &Step, done: Result<Done, String>| {
+        bar.inc(1);
+        let words = match done {
+            Ok(Done::Created) => format!("created {}", step.key),
+            Ok(Done::Changed) => format!("changed {}", step.key),
+            Ok(Done::Already) => format!("{} is there already", step.key),
+            Err(why) => {
+                failed += 1;
+                format!("not restored: {}: {why}", step.key)
+            }
+        };
+        bar.suspend(|| eprintln!("{words}"));
+    };
+    let done = restore::apply(client, steps, &store, &mut receipt, told).await;
+    bar.finish_and_clear();
+    done?;
+    Ok(failed)
 }
 
 /// The plan, in the order in which it is done.
@@ -71,8 +94,8 @@ fn text(steps: &[Step]) -> String {
                 differences.iter().for_each(|one| diff::back(&mut text, one));
             }
             Action::Skip(why) => text.push_str(&format!("! {}: {why}\n", step.key)),
-            Action::Nothing if step.notes.is_empty() => {}
-            Action::Nothing => text.push_str(&format!("= {}\n", step.key)),
+            Action::Nothing | Action::Leave(_) if step.notes.is_empty() => {}
+            Action::Nothing | Action::Leave(_) => text.push_str(&format!("= {}\n", step.key)),
         }
         for note in &step.notes {
             text.push_str(&format!("    note: {note}\n"));
