@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::secrets::Encryption;
 use super::{Options, group_and_kind};
 
 /// Its name.
@@ -39,6 +40,9 @@ pub struct Index {
     pub objects_left_out: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
     /// Fields that were left out, by kind.
     pub fields_left_out: BTreeMap<String, BTreeSet<String>>,
+    /// For whom secrets' values are encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
     /// Secrets without their values.
     pub secrets_without_values: BTreeSet<String>,
     /// Releases of Helm: their objects are in the export, what Helm remembers of them is a secret.

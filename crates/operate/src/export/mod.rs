@@ -18,6 +18,7 @@ mod kinds;
 pub mod page;
 mod place;
 pub mod restore;
+pub mod secrets;
 mod staging;
 mod yaml;
 
@@ -32,6 +33,7 @@ pub use files::{Export, Key, read};
 pub use index::{Failed, INDEX, Index};
 pub use kinds::Kind;
 
+use secrets::{Sealing, SecretError, Vault};
 use staging::Staging;
 
 /// How files are laid out.
@@ -52,6 +54,8 @@ pub enum Secrets {
     /// They are left out; an annotation names their keys.
     #[default]
     Omit,
+    /// They are in the files, encrypted to somebody.
+    Age,
     /// They are in the files, in the clear.
     Plain,
 }
@@ -110,6 +114,9 @@ pub enum ExportError {
         /// What is wrong with it.
         why: String,
     },
+    /// Secrets can't be encrypted or decrypted.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// Reading or writing failed.
     #[error("{what} {path}: {source}")]
     Io {
@@ -138,6 +145,8 @@ pub struct Exported {
     pub objects: usize,
     /// Files of an earlier export that stay, because their kind could not be read now.
     pub kept: usize,
+    /// Why all secrets were encrypted anew, if they were.
+    pub anew: Option<&'static str>,
 }
 
 /// Exports a cluster into a directory. `told` hears how many objects are written so far.
@@ -150,14 +159,22 @@ pub async fn export(
     client: &kube::Client,
     directory: &Path,
     options: &Options,
+    sealing: &Sealing,
     mut told: impl FnMut(usize),
 ) -> Result<Exported, ExportError> {
     let earlier = files::earlier(directory)?;
+    let vault = match options.secrets {
+        Secrets::Age => Some(Vault::open(sealing, earlier.as_ref())?),
+        _ => None,
+    };
     let mut staging = Staging::beside(directory, options.secrets == Secrets::Plain)?;
     let mut objects = 0;
-    let index = collect(client, options, |collected| {
+    let mut index = collect(client, options, |collected| {
         match collected {
-            Collected::Object(Object { kind, value, .. }) => {
+            Collected::Object(Object { kind, mut value, .. }) => {
+                if let Some(vault) = vault.as_ref().filter(|_| Key::of(&value).is_secret()) {
+                    vault.seal(&mut value)?;
+                }
                 let metadata = &value["metadata"];
                 let name = metadata["name"].as_str().unwrap_or_default();
                 let path = place::place(options.layout, &kind.group, &kind.kind, metadata["namespace"].as_str(), name);
@@ -172,18 +189,21 @@ pub async fn export(
     .await?;
     let mut kept = 0;
     let mut ours = std::collections::BTreeSet::from([PathBuf::from(INDEX)]);
-    if let Some(earlier) = earlier {
+    if let Some(earlier) = &earlier {
         for (path, object) in earlier.own() {
             ours.insert(path.clone());
             if index.hides(object) && !staging.has(path) {
+                secrets::may_stay(path, object, earlier, vault.as_ref())?;
                 staging.keep(directory, path)?;
                 kept += 1;
             }
         }
     }
+    let anew = vault.as_ref().and_then(Vault::anew);
+    index.encryption = vault.map(Vault::close).transpose()?;
     staging.write("", Path::new(INDEX), &index.text())?;
     staging.take_place(directory, &ours)?;
-    Ok(Exported { index, objects, kept })
+    Ok(Exported { index, objects, kept, anew })
 }
 
 /// Group and kind of an object.

@@ -4,6 +4,7 @@
 
 mod diff;
 mod restore;
+mod secrets;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use operate::export::{self, Failed, Options};
 
-use crate::cli::export::{Diff, Export, Layout, Restore, Secrets};
+use crate::cli::export::{Diff, Export, Layout, Restore};
 use crate::reach;
 
 /// Exit code when some kinds could not be read.
@@ -51,16 +52,15 @@ async fn until_interrupted(work: impl Future<Output = anyhow::Result<ExitCode>>)
 }
 
 async fn run(arguments: &Export) -> anyhow::Result<ExitCode> {
+    let wish = secrets::wish(&arguments.secrets)?;
+    let sealing = secrets::sealing(wish.recipients, &arguments.identity)?;
     let options = Options {
         namespaces: arguments.namespace.clone(),
         kinds: arguments.kinds.clone(),
         all: arguments.all,
         selector: arguments.selector.clone(),
         raw: arguments.raw,
-        secrets: match arguments.secrets {
-            Secrets::Omit => export::Secrets::Omit,
-            Secrets::Plain => export::Secrets::Plain,
-        },
+        secrets: wish.secrets,
         layout: match arguments.layout {
             Layout::Tree => export::Layout::Tree,
             Layout::Flat => export::Layout::Flat,
@@ -68,7 +68,7 @@ async fn run(arguments: &Export) -> anyhow::Result<ExitCode> {
     };
     let reached = reach::connect(&arguments.api.reach()).await?;
     let bar = bar();
-    let exported = export::export(&reached.client, &arguments.directory, &options, |objects| {
+    let exported = export::export(&reached.client, &arguments.directory, &options, &sealing, |objects| {
         bar.set_position(u64::try_from(objects).unwrap_or(u64::MAX));
     });
     let exported = exported.await;
@@ -79,7 +79,10 @@ async fn run(arguments: &Export) -> anyhow::Result<ExitCode> {
     eprintln!("exported {} objects of {kinds} kinds to {directory}", exported.objects);
     if !index.secrets_without_values.is_empty() {
         let count = index.secrets_without_values.len();
-        eprintln!("{count} secrets are without their values (--secrets plain writes them in the clear)");
+        eprintln!("{count} secrets are without their values (--secrets age:RECIPIENT encrypts them)");
+    }
+    if let Some(why) = exported.anew {
+        eprintln!("all secrets are encrypted anew: {why}");
     }
     if exported.kept > 0 {
         eprintln!("{} files of kinds that could not be read now stay as they were", exported.kept);
