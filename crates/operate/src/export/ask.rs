@@ -25,9 +25,15 @@ pub(super) struct Refused {
     pub(super) code: u16,
     /// In words.
     pub(super) why: String,
+    /// The fields that are wrong.
+    pub(super) fields: Vec<String>,
 }
 
 impl Refused {
+    pub(super) fn because(why: impl Into<String>) -> Self {
+        Self { code: 0, why: why.into(), fields: Vec::new() }
+    }
+
     pub(super) fn asking(self, what: &str) -> ExportError {
         ExportError::Api { what: what.to_owned(), why: self.why }
     }
@@ -36,7 +42,10 @@ impl Refused {
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
         match error {
-            Error::Api(status) => Self { code: status.code, why: status.message },
+            Error::Api(status) => {
+                let causes = status.details.into_iter().flat_map(|details| details.causes);
+                Self { code: status.code, why: status.message, fields: causes.map(|cause| cause.field).collect() }
+            }
             error => {
                 let mut why = error.to_string();
                 let mut source = std::error::Error::source(&error);
@@ -47,7 +56,7 @@ impl From<Error> for Refused {
                     }
                     source = next.source();
                 }
-                Self { code: 0, why }
+                Self::because(why)
             }
         }
     }
@@ -57,14 +66,31 @@ impl From<Error> for Refused {
 pub(super) async fn send(client: &Client, request: http::Request<Vec<u8>>) -> Result<Value, Refused> {
     let text = tokio::time::timeout(ANSWER, client.request_text(request))
         .await
-        .map_err(|_| Refused { code: 0, why: format!("there was no answer within {} s", ANSWER.as_secs()) })??;
+        .map_err(|_| Refused::because(format!("there was no answer within {} s", ANSWER.as_secs())))??;
     // The text may hold secrets: the error must not.
-    serde_json::from_str(&text).map_err(|_| Refused { code: 0, why: "the answer is no JSON".to_owned() })
+    serde_json::from_str(&text).map_err(|_| Refused::because("the answer is no JSON"))
 }
 
 pub(super) async fn get(client: &Client, path: &str) -> Result<Value, Refused> {
     let request = http::Request::get(path).header(http::header::ACCEPT, "application/json").body(Vec::new());
     send(client, request.map_err(|error| Refused::from(Error::HttpError(error)))?).await
+}
+
+/// A request with a body.
+pub(super) async fn write(
+    client: &Client,
+    method: http::Method,
+    path: &str,
+    kind: &str,
+    body: &Value,
+) -> Result<Value, Refused> {
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .header(http::header::CONTENT_TYPE, kind)
+        .header(http::header::ACCEPT, "application/json")
+        .body(body.to_string().into_bytes());
+    send(client, request.map_err(|error| Refused::because(error.to_string()))?).await
 }
 
 /// The kinds that the API serves, and the groups that don't answer.

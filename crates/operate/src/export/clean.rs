@@ -152,8 +152,8 @@ fn by_kind(cleaner: &mut Cleaner<'_>, applied: &Value) {
         let time: Vec<&str> = metadata.iter().copied().chain(["creationTimestamp"]).collect();
         if cleaner.at(&time).is_some_and(Value::is_null) {
             cleaner.take(&time);
-            cleaner.drop_empty(&metadata);
         }
+        cleaner.drop_empty(&metadata);
     }
 }
 

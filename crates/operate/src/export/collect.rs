@@ -8,6 +8,7 @@ use kube::Client;
 use serde_json::Value;
 
 use super::ask::{self, Page, Refused};
+use super::defaults::{Defaults, Pattern};
 use super::index::{Failed, Index};
 use super::kinds::{self, Kind};
 use super::{ExportError, Options, choose, clean};
@@ -22,8 +23,10 @@ const EVERY_KIND: &str = "*";
 pub struct Object<'a> {
     /// Its kind.
     pub kind: &'a Kind,
-    /// Its content.
+    /// Its content, clean.
     pub value: Value,
+    /// The same without what the server would set by itself; `None` if that is all of it, or not known.
+    pub short: Option<Value>,
     /// Who manages which field, as the server keeps it.
     pub managed: Value,
 }
@@ -36,7 +39,7 @@ pub enum Collected<'a> {
     Again(&'a Kind),
 }
 
-/// Collects a cluster's objects, and hands each on as soon as it is read.
+/// Collects a cluster's objects, and hands each on as soon as it is read, each list in its order.
 ///
 /// # Errors
 /// When the API can't be asked at all, options name what is not there, or `sink` fails. Kinds that may not be read are
@@ -58,17 +61,27 @@ pub async fn collect(
         .map(|(kind, (path, selectors))| ask::pages(client, path, selectors).map(move |page| (kind, page)).boxed());
     let pages: Vec<_> = pages.collect();
     let mut pages = stream::iter(pages).flatten_unordered(AT_ONCE);
+    let defaults = Defaults::of(client);
     while let Some((kind, page)) = pages.next().await {
         match page {
             Ok(Page::Objects(objects)) => {
+                let mut found = Vec::new();
                 for mut value in objects {
                     // Items of a list have no kind of their own.
                     value["apiVersion"] = kind.api_version().into();
                     value["kind"] = kind.kind.as_str().into();
                     let managed = value["metadata"]["managedFields"].clone();
-                    if let Some(value) = chosen(kind, value, options, &mut index) {
-                        sink(Collected::Object(Object { kind, value, managed }))?;
-                    }
+                    found.extend(chosen(kind, value, options, &mut index).map(|value| (value, managed)));
+                }
+                let defaults = &defaults;
+                let asked = found.into_iter().map(|(value, managed)| async move {
+                    let left = if options.raw { None } else { Some(defaults.leave_out(kind, &value).await) };
+                    (value, managed, left)
+                });
+                let mut asked = stream::iter(asked.collect::<Vec<_>>()).buffered(AT_ONCE);
+                while let Some((value, managed, left)) = asked.next().await {
+                    let short = left.and_then(|left| told(&mut index, kind, left));
+                    sink(Collected::Object(Object { kind, value, short, managed }))?;
                 }
             }
             Ok(Page::Again) => {
@@ -175,6 +188,22 @@ fn chosen(kind: &Kind, mut object: Value, options: &Options, index: &mut Index) 
     }
     *index.exported.entry(kind.shown()).or_default() += 1;
     Some(object)
+}
+
+/// Writes down what the server said of defaults.
+fn told(index: &mut Index, kind: &Kind, left: Result<(Value, Vec<Pattern>), String>) -> Option<Value> {
+    match left {
+        Ok((_, gone)) if gone.is_empty() => None,
+        Ok((short, gone)) => {
+            let names = index.defaults_left_out.entry(kind.shown()).or_default();
+            names.extend(gone.iter().map(ToString::to_string));
+            Some(short)
+        }
+        Err(why) => {
+            index.defaults_kept.entry(kind.shown()).or_default().insert(why);
+            None
+        }
+    }
 }
 
 fn fail(index: &mut Index, kind: &Kind, refused: Refused) {

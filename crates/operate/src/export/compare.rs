@@ -116,6 +116,8 @@ impl Comparison {
 pub struct Live {
     /// Clean.
     pub value: Value,
+    /// The same without what the server would set by itself, where that is known and less.
+    pub short: Option<Value>,
     /// Its `managedFields`.
     pub managed: Value,
 }
@@ -131,6 +133,9 @@ pub fn compare(files: &BTreeMap<Key, &Value>, cluster: &BTreeMap<Key, Live>) -> 
             comparison.missing.push(key.clone());
             continue;
         };
+        if live.short.as_ref() == Some(file) {
+            continue;
+        }
         let differences = differences(key, file, &live.value, &live.managed);
         if !differences.is_empty() {
             comparison.changed.push(Changed { key: key.clone(), differences });

@@ -43,6 +43,10 @@ pub struct Index {
     /// For whom secrets' values are encrypted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
+    /// Fields that were left out where the server sets the same by itself, by kind.
+    pub defaults_left_out: BTreeMap<String, BTreeSet<String>>,
+    /// Kinds of which objects have such fields in their files nevertheless, and why it could not be told.
+    pub defaults_kept: BTreeMap<String, BTreeSet<String>>,
     /// Secrets without their values.
     pub secrets_without_values: BTreeSet<String>,
     /// Releases of Helm: their objects are in the export, what Helm remembers of them is a secret.

@@ -4,14 +4,13 @@
 //! so memory holds a page for each list that is under way. What is left out is written down with the reason. A new
 //! export is made beside the old one and takes its place in one step. The deciding parts ([`clean`], [`place`], [`yaml`],
 //! [`compare`], the order of [`restore`]) are pure.
-//!
-//! Deliberately absent: telling defaults from what somebody wrote. Defaulted fields are in the files.
 
 mod ask;
 mod choose;
 mod clean;
 mod collect;
 pub mod compare;
+mod defaults;
 mod files;
 mod index;
 mod kinds;
@@ -171,7 +170,8 @@ pub async fn export(
     let mut objects = 0;
     let mut index = collect(client, options, |collected| {
         match collected {
-            Collected::Object(Object { kind, mut value, .. }) => {
+            Collected::Object(Object { kind, value, short, .. }) => {
+                let mut value = short.unwrap_or(value);
                 if let Some(vault) = vault.as_ref().filter(|_| Key::of(&value).is_secret()) {
                     vault.seal(&mut value)?;
                 }

@@ -174,7 +174,7 @@ mod tests {
         live["data"] = json!({"k": evil});
         let key = Key::of(&file);
         let files = BTreeMap::from([(key.clone(), &file)]);
-        let cluster = BTreeMap::from([(key, Live { value: live, managed: Value::Null })]);
+        let cluster = BTreeMap::from([(key, Live { value: live, short: None, managed: Value::Null })]);
         let failed = Failed { what: evil.to_owned(), why: evil.to_owned(), ..Failed::default() };
         let about = About { files: evil, cluster: evil, time: evil };
         let html = page(&compare(&files, &cluster), &[failed], &about);

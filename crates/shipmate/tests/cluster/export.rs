@@ -135,19 +135,16 @@ fn delete_all(cluster: &Cluster) {
     }
 }
 
-/// A file that somebody wrote leaves to the server what the server knows.
+/// A file may say or leave out what the server does by itself.
 fn defaults_are_no_differences(cluster: &Cluster, restore: &str) {
     let path = dir(cluster).join("shop/deployment/web.yaml");
     let full = fs::read_to_string(&path).unwrap();
-    let short: String = full
-        .lines()
-        .filter(|line| !line.contains("terminat") && !line.contains("revisionHistory"))
-        .fold(String::new(), |text, line| text + line + "\n");
-    assert!(short.len() < full.len());
-    fs::write(&path, &short).unwrap();
+    let more = full.replace("spec:\n  replicas: 3\n", "spec:\n  replicas: 3\n  revisionHistoryLimit: 10\n");
+    assert!(more.len() > full.len(), "{full}");
+    fs::write(&path, &more).unwrap();
     assert_eq!(cluster.shipmate(&format!("diff {}", dir(cluster).display())).ok(), "");
     has(&cluster.shipmate(restore).fails(0), "0 to create, 0 to change");
-    fs::write(&path, short.replace("replicas: 3", "replicas: many")).unwrap();
+    fs::write(&path, full.replace("replicas: 3", "replicas: many")).unwrap();
     let plan = cluster.shipmate(&format!("{restore} --dry-run")).ok();
     has(&plan, "the server would refuse this: ");
     fs::write(&path, full).unwrap();
@@ -258,6 +255,10 @@ fn clean_and_complete(files: &Files) {
         "creationTimestamp",
         "last-applied",
         "kubernetes.io/revision",
+        "terminationMessagePath",
+        "imagePullPolicy",
+        "revisionHistoryLimit",
+        "strategy",
     ] {
         lacks(web, gone);
     }
@@ -283,6 +284,8 @@ fn clean_and_complete(files: &Files) {
     assert_eq!(index["helmReleases"][0], "shop/blog", "{index:#}");
     has(&index["secretsWithoutValues"].to_string(), "shop/told");
     has(&index["fieldsLeftOut"]["services"].to_string(), "spec.ports[].nodePort");
+    has(&index["defaultsLeftOut"]["services"].to_string(), "spec.sessionAffinity");
+    assert_eq!(index["defaultsKept"], json!({}), "{index:#}");
 }
 
 fn no_drift_and_drift(cluster: &Cluster) {
@@ -351,6 +354,16 @@ fn few_rights(cluster: &Cluster) {
     let files = files(&dir(cluster));
     file(&files, "shop/secret/quiet.yaml");
     file(&files, "shop/configmap/extra.yaml");
+    // Who may read and not write can't ask what defaults are, and is not told that they are missing.
+    exported(cluster, "");
+    cluster.kubectl("create clusterrolebinding sees --clusterrole=view --serviceaccount=default:viewer");
+    cluster.kubectl("scale -n shop deployment/web --replicas=7");
+    let line = format!("diff {} --kubeconfig {config}", dir(cluster).display());
+    let drift = cluster.shipmate(&line);
+    assert_eq!(drift.code, 1, "{drift}");
+    has(&drift.out, "spec.replicas: 5 -> 7");
+    lacks(&drift.out, "revisionHistoryLimit");
+    has(&drift.err, "compared only by the fields in their files");
 }
 
 fn not_over_what_is_no_export(cluster: &Cluster) {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::decide::{decide, keep_node_ports, prepared, remembering};
-use super::{Action, Done, MANAGER, Step, write};
+use super::{Action, Done, MANAGER, Step};
 use crate::change::{ChangeError, Receipt, Record, Store, touched};
 use crate::export::Secrets;
 use crate::export::ask::{self, Refused};
@@ -60,17 +60,13 @@ pub async fn apply(
 }
 
 pub(super) fn path(step: &Step) -> Result<String, Refused> {
-    let kind = step.kind.as_ref().ok_or_else(|| refused("its kind is not served"))?;
+    let kind = step.kind.as_ref().ok_or_else(|| Refused::because("its kind is not served"))?;
     let version = step.object["apiVersion"].as_str().unwrap_or_default();
     Ok(kind.path_in(version, step.key.namespace.as_deref()))
 }
 
 fn named(step: &Step) -> Result<String, Refused> {
     Ok(format!("{}/{}", path(step)?, utf8_percent_encode(&step.key.name, NON_ALPHANUMERIC)))
-}
-
-pub(super) fn refused(why: &str) -> Refused {
-    Refused { code: 0, why: why.to_owned() }
 }
 
 async fn create(client: &Client, step: &Step) -> Result<(Done, Option<Record>), Refused> {
@@ -83,7 +79,7 @@ async fn create(client: &Client, step: &Step) -> Result<(Done, Option<Record>), 
         .await;
     }
     let managed = format!("{path}?fieldManager={MANAGER}");
-    let created = match write(client, http::Method::POST, &managed, "application/json", &remembering(step)).await {
+    let created = match ask::write(client, http::Method::POST, &managed, "application/json", &remembering(step)).await {
         Ok(created) => created,
         // Controllers make some objects by themselves.
         Err(no) if no.code == 409 && no.why.contains("already exists") => return change(client, step, None).await,
@@ -137,13 +133,13 @@ async fn change_once(client: &Client, step: &Step, planned: Option<&Value>) -> R
         hide(&mut value, Secrets::Omit);
         value = prepared(&step.key, &value);
     }
-    let there = Live { value, managed: Value::Null };
+    let there = Live { value, short: None, managed: Value::Null };
     let mut patch = match decide(&step.key, &step.object, Some(&there)) {
         Action::Change { patch, .. } => patch,
         _ => return Ok((Done::Already, None)),
     };
     if planned.is_some_and(|planned| *planned != patch) {
-        return Err(refused("it was changed in the meantime: restore again"));
+        return Err(Refused::because("it was changed in the meantime: restore again"));
     }
     keep_node_ports(&mut patch, &live);
     let touches = patch.clone();
@@ -154,7 +150,7 @@ async fn change_once(client: &Client, step: &Step, planned: Option<&Value>) -> R
     }
     patch["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
     let managed = format!("{path}?fieldManager={MANAGER}");
-    let patched = write(client, http::Method::PATCH, &managed, "application/merge-patch+json", &patch).await?;
+    let patched = ask::write(client, http::Method::PATCH, &managed, "application/merge-patch+json", &patch).await?;
     let record = Record::Object {
         api_version: step.object["apiVersion"].as_str().unwrap_or_default().to_owned(),
         kind: step.key.kind.clone(),

@@ -34,6 +34,9 @@ pub fn decide(key: &Key, file: &Value, live: Option<&Live>) -> Action {
             false => Action::Create,
         };
     };
+    if live.short.as_ref() == Some(file) {
+        return Action::Nothing;
+    }
     let (mut wanted, mut there) = (prepared(key, file), live.value.clone());
     if without_values {
         // Its values are whatever they are.
@@ -135,7 +138,7 @@ mod tests {
     use super::*;
 
     fn live(value: Value) -> Live {
-        Live { value, managed: Value::Null }
+        Live { value, short: None, managed: Value::Null }
     }
 
     fn secret(metadata: Value, data: Value) -> Value {

@@ -9,9 +9,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::apply::path;
-use super::{AT_ONCE, Action, MANAGER, Step, write};
+use super::{AT_ONCE, Action, MANAGER, Step};
 use crate::export::Secrets;
-use crate::export::ask::Refused;
+use crate::export::ask::{self, Refused};
 use crate::export::clean::{clean, hide};
 use crate::export::compare::{Comparison, Difference, Live, differences, merge_patch};
 use crate::export::files::Key;
@@ -58,7 +58,7 @@ pub(super) async fn settled(
 /// know that one.
 async fn refusal(client: &Client, step: &Step) -> Option<String> {
     let path = format!("{}?dryRun=All&fieldManager={MANAGER}", path(step).ok()?);
-    let no = write(client, http::Method::POST, &path, "application/json", &step.object).await.err()?;
+    let no = ask::write(client, http::Method::POST, &path, "application/json", &step.object).await.err()?;
     let of_rights = no.code == 403 && no.why.contains("cannot create resource");
     (no.code == 422 || no.code == 400 || of_rights).then_some(no.why)
 }
@@ -69,7 +69,7 @@ async fn foreseen(client: &Client, kind: &Kind, key: &Key, object: &Value, patch
     let name = utf8_percent_encode(&key.name, NON_ALPHANUMERIC);
     let path = format!("{}/{name}", kind.path_in(version, key.namespace.as_deref()));
     let path = format!("{path}?dryRun=All&fieldManager={MANAGER}");
-    let mut after = write(client, http::Method::PATCH, &path, "application/merge-patch+json", patch).await?;
+    let mut after = ask::write(client, http::Method::PATCH, &path, "application/merge-patch+json", patch).await?;
     clean(&mut after, &mut BTreeSet::new());
     if key.is_secret() {
         hide(&mut after, Secrets::Plain);
@@ -77,15 +77,15 @@ async fn foreseen(client: &Client, kind: &Kind, key: &Key, object: &Value, patch
     Ok(after)
 }
 
-/// Takes out of a comparison what only the server's defaults make different. Where the server may not be asked, the
-/// comparison stays as it is.
+/// Takes out of a comparison what only the server's defaults make different. Where the server may not be asked, fields
+/// that only the cluster has are taken for such; returns of how many objects that is so.
 pub async fn settle(
     client: &Client,
     kinds: &BTreeMap<Key, Kind>,
     files: &BTreeMap<Key, &Value>,
     cluster: &BTreeMap<Key, Live>,
     comparison: &mut Comparison,
-) {
+) -> usize {
     let asked = comparison.changed.iter().map(|changed| async move {
         let key = &changed.key;
         let (kind, file, live) = (kinds.get(key)?, files.get(key)?, cluster.get(key)?);
@@ -93,15 +93,27 @@ pub async fn settle(
             return None;
         }
         let patch = merge_patch(&live.value, file);
-        let after = foreseen(client, kind, key, file, &patch).await.ok()?;
-        Some(differences(key, &after, &live.value, &live.managed))
+        Some(match foreseen(client, kind, key, file, &patch).await {
+            Ok(after) => Ok(differences(key, &after, &live.value, &live.managed)),
+            Err(no) => Err(no),
+        })
     });
     let asked: Vec<_> = asked.collect();
-    let answers: Vec<Option<Vec<Difference>>> = stream::iter(asked).buffered(AT_ONCE).collect().await;
+    let answers: Vec<Option<Result<Vec<Difference>, Refused>>> = stream::iter(asked).buffered(AT_ONCE).collect().await;
+    let mut alone = 0;
     for (changed, answer) in comparison.changed.iter_mut().zip(answers) {
-        if let Some(differences) = answer {
-            changed.differences = differences;
+        match answer {
+            None => {}
+            Some(Ok(differences)) => changed.differences = differences,
+            // What the file says is wrong: that is a difference.
+            Some(Err(no)) if no.code == 422 => {}
+            Some(Err(_)) => {
+                let before = changed.differences.len();
+                changed.differences.retain(|one| one.file.is_some());
+                alone += usize::from(changed.differences.len() < before);
+            }
         }
     }
     comparison.changed.retain(|changed| !changed.differences.is_empty());
+    alone
 }

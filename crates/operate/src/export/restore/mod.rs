@@ -18,7 +18,7 @@ use futures::stream;
 use kube::Client;
 use serde_json::Value;
 
-use super::ask::{self, Refused};
+use super::ask;
 use super::compare::{Difference, Live};
 use super::files::{Export, Key};
 use super::kinds::Kind;
@@ -125,10 +125,10 @@ async fn live(
     let kinds = names.into_iter().collect();
     let options = Options { kinds, all: true, secrets: Secrets::Plain, ..Options::default() };
     let index = collect(client, &options, |collected| {
-        if let Collected::Object(Object { value, managed, .. }) = collected {
+        if let Collected::Object(Object { value, short, managed, .. }) = collected {
             let key = Key::of(&value);
             if files.contains_key(&key) {
-                live.insert(key, Live { value, managed });
+                live.insert(key, Live { value, short, managed });
             }
         }
         Ok(())
@@ -169,14 +169,4 @@ fn steps(files: &BTreeMap<Key, Value>, served: &[Kind], live: &BTreeMap<Key, Liv
         Step { key: key.clone(), action, refusal: None, notes, object, kind, new_kind, without_values }
     };
     files.iter().map(step).collect()
-}
-
-async fn write(client: &Client, method: http::Method, path: &str, kind: &str, body: &Value) -> Result<Value, Refused> {
-    let request = http::Request::builder()
-        .method(method)
-        .uri(path)
-        .header(http::header::CONTENT_TYPE, kind)
-        .header(http::header::ACCEPT, "application/json")
-        .body(body.to_string().into_bytes());
-    ask::send(client, request.map_err(|error| apply::refused(&error.to_string()))?).await
 }

@@ -41,9 +41,9 @@ pub(super) async fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
     let (mut cluster, mut kinds) = (BTreeMap::new(), BTreeMap::new());
     let index = export::collect(&reached.client, &files.index.options, |collected| {
         match collected {
-            Collected::Object(Object { kind, value, managed }) => {
+            Collected::Object(Object { kind, value, short, managed }) => {
                 kinds.insert(Key::of(&value), kind.clone());
-                cluster.insert(Key::of(&value), Live { value, managed });
+                cluster.insert(Key::of(&value), Live { value, short, managed });
             }
             Collected::Again(kind) => cluster.retain(|key, _| (&key.group, &key.kind) != (&kind.group, &kind.kind)),
         }
@@ -54,7 +54,13 @@ pub(super) async fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
     let by_key = files.by_key()?;
     let mut comparison = compare(&by_key, &cluster);
     if !files.index.options.raw {
-        restore::settle(&reached.client, &kinds, &by_key, &cluster, &mut comparison).await;
+        let alone = restore::settle(&reached.client, &kinds, &by_key, &cluster, &mut comparison).await;
+        if alone > 0 {
+            eprintln!(
+                "{alone} objects are compared only by the fields in their files: the server may not be asked which others \
+                 are defaults (that takes the right to patch, for a dry run)"
+            );
+        }
     }
     // What may not be read is not known to be missing.
     comparison.missing.retain(|key| !index.failed.iter().any(|failed| hides(failed, key)));
