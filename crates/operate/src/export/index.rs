@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::helm::Releases;
 use super::secrets::Encryption;
 use super::{Options, group_and_kind};
 
@@ -49,8 +50,8 @@ pub struct Index {
     pub defaults_kept: BTreeMap<String, BTreeSet<String>>,
     /// Secrets without their values.
     pub secrets_without_values: BTreeSet<String>,
-    /// Releases of Helm: their objects are in the export, what Helm remembers of them is a secret.
-    pub helm_releases: BTreeSet<String>,
+    /// Releases of Helm: with secrets encrypted or in the clear, what Helm remembers of them is in the files.
+    pub helm: Releases,
     /// What could not be read.
     pub failed: Vec<Failed>,
 }

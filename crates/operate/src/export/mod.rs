@@ -12,15 +12,21 @@ mod collect;
 pub mod compare;
 mod defaults;
 mod files;
+pub mod git;
+pub mod helm;
 mod index;
 mod kinds;
+mod leftovers;
 pub mod page;
 mod place;
 pub mod restore;
 pub mod secrets;
 mod staging;
+#[cfg(test)]
+mod trials;
 mod yaml;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -113,6 +119,14 @@ pub enum ExportError {
         /// What is wrong with it.
         why: String,
     },
+    /// Somebody else writes there.
+    #[error("another export into {0} is under way: wait for its end")]
+    Busy(PathBuf),
+    /// The new export is in place, and something is left to be done.
+    #[error(
+        "the new export is in place, but what others keep there was not all moved ({0}): export again goes on with it"
+    )]
+    Unfinished(Box<ExportError>),
     /// Secrets can't be encrypted or decrypted.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -146,6 +160,8 @@ pub struct Exported {
     pub kept: usize,
     /// Why all secrets were encrypted anew, if they were.
     pub anew: Option<&'static str>,
+    /// The files that are the export's now, and those that were before.
+    pub paths: BTreeSet<PathBuf>,
 }
 
 /// Exports a cluster into a directory. `told` hears how many objects are written so far.
@@ -161,6 +177,7 @@ pub async fn export(
     sealing: &Sealing,
     mut told: impl FnMut(usize),
 ) -> Result<Exported, ExportError> {
+    leftovers::tidy(directory)?;
     let earlier = files::earlier(directory)?;
     let vault = match options.secrets {
         Secrets::Age => Some(Vault::open(sealing, earlier.as_ref())?),
@@ -188,7 +205,7 @@ pub async fn export(
     })
     .await?;
     let mut kept = 0;
-    let mut ours = std::collections::BTreeSet::from([PathBuf::from(INDEX)]);
+    let mut ours = BTreeSet::from([PathBuf::from(INDEX)]);
     if let Some(earlier) = &earlier {
         for (path, object) in earlier.own() {
             ours.insert(path.clone());
@@ -202,8 +219,9 @@ pub async fn export(
     let anew = vault.as_ref().and_then(Vault::anew);
     index.encryption = vault.map(Vault::close).transpose()?;
     staging.write("", Path::new(INDEX), &index.text())?;
+    let paths = ours.iter().cloned().chain(staging.paths()).collect();
     staging.take_place(directory, &ours)?;
-    Ok(Exported { index, objects, kept, anew })
+    Ok(Exported { index, objects, kept, anew, paths })
 }
 
 /// Group and kind of an object.
