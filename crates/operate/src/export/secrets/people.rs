@@ -162,7 +162,7 @@ mod tests {
     fn recipients_come_by_name_or_in_a_file() {
         let place = tempfile::tempdir().unwrap();
         let (_, one) = Identity::generate();
-        assert_eq!(recipients(&one).unwrap(), [one.clone()]);
+        assert_eq!(recipients(&one).unwrap(), std::slice::from_ref(&one));
         let path = place.path().join("recipients");
         fs::write(&path, format!("# the team\n{one}\n\n")).unwrap();
         assert_eq!(recipients(path.to_str().unwrap()).unwrap(), [one]);
