@@ -77,6 +77,11 @@ impl Message {
         !self.over && self.level >= Level::Warning
     }
 
+    /// Whether containerd says that it can't use a `hosts.toml`. 2.x tells its path, 1.x only its name.
+    pub fn decodes_hosts(&self) -> bool {
+        self.text.split_once("failed to decode ").is_some_and(|(_, rest)| rest.contains("hosts.toml"))
+    }
+
     /// The first text in double quotes after a phrase, such as the image after `failed to pull image`.
     pub fn quoted_after(&self, phrase: &str) -> Option<&str> {
         let (_, rest) = self.text.split_once(phrase)?;

@@ -1,6 +1,7 @@
 //! Ways onto a node: this machine, the user's own OpenSSH, and (from the binary) the nodes of a sandbox.
 
 mod local;
+mod piped;
 mod ssh;
 
 use std::path::{Path, PathBuf};
@@ -89,6 +90,31 @@ pub enum AccessError {
         /// What it would have to do.
         what: &'static str,
     },
+}
+
+/// A connection that could not be made, which shows only when it is read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct NotThrough {
+    /// What the way there said.
+    pub why: String,
+    /// Whether the node's sshd forbids it, so that it says nothing of the other end.
+    pub forbidden: bool,
+}
+
+impl NotThrough {
+    /// Finds it among an error's causes.
+    pub fn of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            if let Some(found) = inner.and_then(|inner| inner.downcast_ref::<Self>()) {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
+    }
 }
 
 /// A connection in both directions.

@@ -1,21 +1,26 @@
 //! A node behind the user's own OpenSSH: its configuration, keys, agent and jump hosts apply, and nothing is installed.
 
 use std::path::Path;
-use std::pin::Pin;
 use std::process::Stdio;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, Join, ReadBuf};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, Command};
 
 use super::local::{Input, finish};
+use super::piped::Piped;
 use super::{Access, AccessError, Feed, Ran, Socket, Wire};
 
 /// Exit code with which `ssh` tells of its own failures.
 const SSH_FAILED: i32 = 255;
+/// Printed before the program begins: whatever comes before is the login shell's.
+const MARK: &str = "shipmate-begins:";
+const BEGIN: &str = "printf %s \"$0\"; exec \"$@\"";
 /// How long it may take to find out what a host's name means.
 const LOOKUP: Duration = Duration::from_secs(5);
+/// Carries a connection where sshd does not forward. The answer's end is the connection's.
+const RELAY: &str = "exec 3<>\"/dev/tcp/$1/$2\" || exit 7; cat <&3 & cat >&3 2>/dev/null; wait";
 /// How long a forwarded socket may take to be there.
 const FORWARD: Duration = Duration::from_secs(15);
 
@@ -28,12 +33,20 @@ pub struct Ssh {
     config: Option<String>,
     /// Whether commands are run through `sudo -n` there.
     sudo: bool,
+    /// Whether sshd was seen to forbid that connections are forwarded.
+    forbidden: Arc<AtomicBool>,
 }
 
 impl Ssh {
     /// The node behind a destination.
     pub fn new(node: impl Into<String>, destination: impl Into<String>) -> Self {
-        Self { node: node.into(), destination: destination.into(), config: None, sudo: false }
+        Self {
+            node: node.into(),
+            destination: destination.into(),
+            config: None,
+            sudo: false,
+            forbidden: Arc::default(),
+        }
     }
 
     /// Uses this configuration file instead of the user's.
@@ -62,10 +75,14 @@ impl Ssh {
     }
 
     fn command(&self) -> Command {
+        // Warnings of its own (a new host key) are no words of the program that runs there.
+        self.command_that_says("LogLevel=ERROR")
+    }
+
+    fn command_that_says(&self, level: &str) -> Command {
         let mut command = Command::new("ssh");
         // Never waits for a password that nobody can type: many nodes are asked at once.
-        // Warnings of its own (a new host key) are no words of the program that runs there.
-        command.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR"]);
+        command.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", level]);
         if let Some(config) = &self.config {
             command.args(["-F", config]);
         }
@@ -74,18 +91,46 @@ impl Ssh {
 
     /// The command that runs a program there.
     fn remote(&self, program: &str, arguments: &[&str]) -> Command {
-        let mut remote = if self.sudo { "LC_ALL=C sudo -n --".to_owned() } else { "LC_ALL=C".to_owned() };
-        for word in std::iter::once(&program).chain(arguments) {
-            remote.push(' ');
-            remote.push_str(&quoted(word));
+        let mut words = vec!["env", "LC_ALL=C", "sh", "-c", BEGIN, MARK];
+        if self.sudo {
+            words.extend(["sudo", "-n", "--"]);
         }
+        words.extend(std::iter::once(&program).chain(arguments));
+        let remote = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+        let mut command = self.command();
+        command.args(["--", &self.destination, &any_shell(&remote)]);
+        command
+    }
+
+    /// Only the connection's bytes may come out, so nothing is printed before. A login shell that does is no way for this.
+    fn relay(&self, host: &str, port: u16) -> Command {
+        let words = ["bash", "-c", RELAY, "bash", host, &port.to_string()];
+        let remote = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
         let mut command = self.command();
         command.args(["--", &self.destination, &remote]);
         command
     }
 
+    /// What the program printed, without what the login shell printed before it.
+    fn heard(&self, mut ran: Ran) -> Result<Ran, AccessError> {
+        if ran.code == Some(SSH_FAILED) {
+            return Err(self.unreachable(&String::from_utf8_lossy(&ran.stderr)));
+        }
+        match ran.stdout.windows(MARK.len()).position(|window| window == MARK.as_bytes()) {
+            Some(at) => {
+                ran.stdout.drain(..at + MARK.len());
+                Ok(ran)
+            }
+            // The login shell never came to it: nologin, one that is no shell, a forced command.
+            None => Err(self.unreachable(&format!("its login shell runs no commands: {}", last_line(&ran.text())))),
+        }
+    }
+
     fn unreachable(&self, words: &str) -> AccessError {
-        let why = words.trim().lines().last().unwrap_or("ssh gave no reason").to_owned();
+        let why = match last_line(words) {
+            "" => "ssh gave no reason".to_owned(),
+            why => why.to_owned(),
+        };
         AccessError::Unreachable { node: self.node.clone(), why }
     }
 }
@@ -100,6 +145,19 @@ async fn is_known(host: &str, config: Option<&Path>) -> bool {
     let told = finish(host, "ssh", command, Input::Nothing, LOOKUP).await.map(|ran| ran.text()).unwrap_or_default();
     let renamed = told.lines().any(|line| line.strip_prefix("hostname ").is_some_and(|name| name != host));
     renamed || matches!(tokio::time::timeout(LOOKUP, tokio::net::lookup_host((host, 22))).await, Ok(Ok(_)))
+}
+
+fn last_line(words: &str) -> &str {
+    words.trim().lines().last().unwrap_or_default().trim()
+}
+
+/// A command as csh takes it too, which knows no line breaks between quotes and looks for `!` even there.
+fn any_shell(command: &str) -> String {
+    if !command.contains(['\n', '!']) {
+        return command.to_owned();
+    }
+    let octal: String = command.bytes().map(|byte| format!("\\0{byte:03o}")).collect();
+    format!("env LC_ALL=C sh -c 'eval \"$(printf %b \"{octal}\")\"'")
 }
 
 /// A word that the shell on the other side takes as it is.
@@ -125,33 +183,30 @@ impl Access for Ssh {
         limit: Duration,
     ) -> Result<Ran, AccessError> {
         let command = self.remote(program, arguments);
-        let ran = finish(&self.node, "ssh", command, Input::of(input), limit).await?;
-        if ran.code == Some(SSH_FAILED) {
-            return Err(self.unreachable(&String::from_utf8_lossy(&ran.stderr)));
-        }
-        Ok(ran)
+        self.heard(finish(&self.node, "ssh", command, Input::of(input), limit).await?)
     }
 
     async fn feed(&self, program: &str, arguments: &[&str], input: Feed, limit: Duration) -> Result<Ran, AccessError> {
-        let ran = finish(&self.node, "ssh", self.remote(program, arguments), Input::Feed(input), limit).await?;
-        if ran.code == Some(SSH_FAILED) {
-            return Err(self.unreachable(&String::from_utf8_lossy(&ran.stderr)));
-        }
-        Ok(ran)
+        self.heard(finish(&self.node, "ssh", self.remote(program, arguments), Input::Feed(input), limit).await?)
     }
 
-    /// By `ssh -W`: the connection begins in the node's sshd, so name look-up and route are the node's.
+    /// By `ssh -W`: the connection begins in the node's sshd, so name look-up and route are the node's. Where sshd forbids
+    /// that, by the node's bash.
     async fn dial(&self, host: &str, port: u16) -> Result<Box<dyn Wire>, AccessError> {
-        let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        let mut command = self.command();
-        command.args(["-W", &address, "--", &self.destination]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        let failed = |source| AccessError::Run { node: self.node.clone(), program: "ssh".to_owned(), source };
-        let mut child = command.spawn().map_err(failed)?;
-        let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(failed(std::io::Error::other("no pipes")));
+        let mut command = if self.forbidden.load(Ordering::Relaxed) {
+            // Not as another user: a connection needs no rights.
+            self.relay(host, port)
+        } else {
+            let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+            // Why a connection can't be made is no error to it.
+            let mut command = self.command_that_says("LogLevel=INFO");
+            command.args(["-W", &address, "--", &self.destination]);
+            command
         };
-        Ok(Box::new(Piped { wire: tokio::io::join(from, to), _child: child }))
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let failed = |source| AccessError::Run { node: self.node.clone(), program: "ssh".to_owned(), source };
+        let child = command.spawn().map_err(failed)?;
+        Ok(Box::new(Piped::new(child, self.forbidden.clone()).map_err(failed)?))
     }
 
     async fn socket(&self, path: &str) -> Result<Socket, AccessError> {
@@ -167,32 +222,6 @@ impl Access for Ssh {
         let mut child = command.spawn().map_err(failed)?;
         self.appears(&local, &mut child).await?;
         Ok(Socket::new(local, Some(Box::new((child, directory)))))
-    }
-}
-
-/// The two pipes of a program, which ends with them.
-struct Piped {
-    wire: Join<ChildStdout, ChildStdin>,
-    _child: Child,
-}
-
-impl AsyncRead for Piped {
-    fn poll_read(mut self: Pin<&mut Self>, ctx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.wire).poll_read(ctx, into)
-    }
-}
-
-impl AsyncWrite for Piped {
-    fn poll_write(mut self: Pin<&mut Self>, ctx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.wire).poll_write(ctx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.wire).poll_flush(ctx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.wire).poll_shutdown(ctx)
     }
 }
 
@@ -232,5 +261,14 @@ mod tests {
         assert_eq!(quoted(""), "''");
         assert_eq!(quoted("a b$c"), "'a b$c'");
         assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+
+    #[test]
+    fn a_command_survives_shells_that_know_no_line_breaks() {
+        assert_eq!(any_shell("echo 'a b'"), "echo 'a b'");
+        let command = any_shell("printf '%s|' 'one\ntwo' '!x' 'it'\\''s \\0101 %b ü'");
+        assert!(!command.contains(['\n', '!']), "{command}");
+        let ran = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&ran.stdout), "one\ntwo|!x|it's \\0101 %b ü|");
     }
 }

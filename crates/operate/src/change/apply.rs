@@ -114,9 +114,12 @@ async fn change(
     match &mut record {
         Record::File { node, path, done, .. } => {
             let file = &plan.files[number];
-            file::replace(ground, node.as_deref(), path, (&file.old, &file.new)).await?;
+            let left = file::replace(ground, node.as_deref(), path, (&file.old, &file.new)).await?;
             *done = true;
-            let words = format!("changed {}", file::shown(node.as_deref(), path));
+            let mut words = format!("changed {}", file::shown(node.as_deref(), path));
+            if !left.is_empty() {
+                words.push_str(&format!("; removed what an earlier run left: {}", left.join(", ")));
+            }
             Ok((record, words))
         }
         Record::Created { .. } => unreachable!("a plan creates nothing"),

@@ -15,11 +15,13 @@ const CHANGED: i32 = 3;
 /// Replaces a file: new content from standard input, its sum, and the sum that the file must have.
 ///
 /// The new content is beside the old one, complete, with its owner, mode, access lists and labels, before it takes its
-/// place; so whenever this is killed, the file is the old or the new one.
+/// place; so whenever this is killed, the file is the old or the new one. What a run that was killed long ago left beside
+/// it is taken away, and told.
 const REPLACE: &str = r#"
 set -eu
 sum() { sha256sum < "$1" | cut -d' ' -f1; }
 file=$(readlink -f -- "$1")
+find "$(dirname -- "$file")" -maxdepth 1 -type f -name '.shipmate.????????' -mmin +5 -print -delete 2>/dev/null || true
 new=$(mktemp "$(dirname -- "$file")/.shipmate.XXXXXXXX")
 trap 'rm -f -- "$new"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -58,18 +60,18 @@ pub(super) async fn read(ground: &Ground, node: Option<&str>, path: &str) -> Res
     String::from_utf8(ran.stdout).map_err(|_| failed("it is no text in UTF-8; change it by hand".to_owned()))
 }
 
-/// Replaces a file whose content is `old`.
+/// Replaces a file whose content is `old`. Gives what an earlier run had left beside it, which is gone now.
 pub(super) async fn replace(
     ground: &Ground,
     node: Option<&str>,
     path: &str,
     (old, new): (&str, &str),
-) -> Result<(), ChangeError> {
+) -> Result<Vec<String>, ChangeError> {
     let (old, new_sum) = (sum(old), sum(new));
     let arguments = ["-c", REPLACE, "sh", path, new_sum.as_str(), old.as_str()];
     let ran = way(ground, node)?.run("sh", &arguments, Some(new.as_bytes()), LIMIT).await?;
     match ran.code {
-        Some(0) => Ok(()),
+        Some(0) => Ok(String::from_utf8_lossy(&ran.stdout).lines().map(str::to_owned).collect()),
         Some(CHANGED) => Err(ChangeError::FileChanged(shown(node, path))),
         _ => Err(ChangeError::File { what: "replace", file: shown(node, path), why: last_line(&ran.stderr) }),
     }
@@ -105,6 +107,14 @@ mod tests {
         assert!(matches!(refused, ChangeError::FileChanged(_)), "{refused}");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "new 'quoted' $x\n");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "nothing is left over");
+        // What a run that was killed long ago left is taken away, what may be another's that runs now is not.
+        let (dead, alive) = (directory.path().join(".shipmate.AbCd0123"), directory.path().join(".shipmate.AbCd0124"));
+        std::fs::write(&alive, "half").unwrap();
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
+        std::fs::File::create(&dead).unwrap().set_modified(long_ago).unwrap();
+        let removed = replace(&ground, None, path, ("new 'quoted' $x\n", "newer\n")).await.unwrap();
+        assert_eq!(removed, [dead.display().to_string()]);
+        assert!(!dead.exists() && alive.exists());
         let missing = read(&ground, None, "/no/such").await.unwrap_err().to_string();
         assert!(missing.starts_with("could not read /no/such: "), "{missing}");
         let nowhere = read(&ground, Some("n9"), "/etc/x").await.unwrap_err().to_string();

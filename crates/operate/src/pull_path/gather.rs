@@ -7,14 +7,13 @@ use cri::import::ImageName;
 use super::files::{Files, Found};
 use super::{Note, PullPath, resolve};
 use crate::access::{Access, AccessError};
+use crate::collect::node::CONFIGS;
 
 const LIMIT: Duration = Duration::from_secs(20);
 /// Each round asks for the files that the one before found out about; more are a loop.
 const MAX_ROUNDS: usize = 12;
 /// No file of a configuration is larger.
 const MAX_FILE: usize = 1 << 20;
-/// The configuration of containerd, and of the one that k3s brings.
-const MAINS: [&str; 2] = ["/etc/containerd/config.toml", "/var/lib/rancher/k3s/agent/etc/containerd/config.toml"];
 /// Tells what is at a path: a letter, then its content.
 const LOOK: &str = "if [ -d \"$1\" ]; then echo d; ls -A -- \"$1\"; elif [ -e \"$1\" ]; then echo f; cat -- \"$1\"; \
     else echo m; fi";
@@ -39,16 +38,7 @@ pub struct Gathered {
 /// When the node can't be asked.
 pub async fn gather(access: &dyn Access, image: &ImageName, version: &str) -> Result<Gathered, AccessError> {
     let mut files = Files::default();
-    let mut main = MAINS[0];
-    for candidate in MAINS {
-        let found = look(access, candidate).await?;
-        let there = found != Found::Missing;
-        files.set(candidate, found);
-        if there {
-            main = candidate;
-            break;
-        }
-    }
+    let main = main(access).await?;
     for _ in 0..MAX_ROUNDS {
         let path = resolve(image, &mut files, main, version);
         let wanted = files.take_wanted();
@@ -64,6 +54,14 @@ pub async fn gather(access: &dyn Access, image: &ImageName, version: &str) -> Re
     }
     let path = resolve(image, &mut files, main, version);
     Ok(Gathered { path, main: main.to_owned(), files })
+}
+
+/// The configuration of the containerd that the kubelet uses: a distribution's own goes before one of somebody else.
+async fn main(access: &dyn Access) -> Result<&'static str, AccessError> {
+    let arguments = ["-c", "for f; do [ -e \"$f\" ] && printf '%s\\n' \"$f\"; done; true", "sh"];
+    let ran = access.run("sh", &[&arguments[..], &CONFIGS[..]].concat(), None, LIMIT).await?;
+    let there = String::from_utf8_lossy(&ran.stdout).into_owned();
+    Ok(CONFIGS.into_iter().rev().find(|path| there.lines().any(|line| line == *path)).unwrap_or(CONFIGS[0]))
 }
 
 /// Proxies that containerd would use, and that are not used here.

@@ -5,7 +5,7 @@ use cri::import::ImageName;
 use super::config::Registry;
 use super::files::{Files, Found};
 use super::go_url::{self, GoUrl};
-use super::hosts::Host;
+use super::hosts::{Headers, Host};
 use super::{Note, Place, PullPath, Source};
 
 /// The host that serves a registry's images.
@@ -82,7 +82,8 @@ fn endpoints(domain: &str, written: Vec<(String, Place)>) -> Result<Vec<(GoUrl, 
         // containerd stops reading where it finds the registry itself, and reads the rest later.
         match GoUrl::parse(&endpoint) {
             Ok(url) => {
-                has_own |= url.host == own;
+                // By the registry's name, also where another host serves its images: docker.io is never among them.
+                has_own |= url.host == domain;
                 urls.push((url, Some(place)));
             }
             Err(why) if has_own => {
@@ -110,7 +111,9 @@ fn endpoint(image: &ImageName, registry: &Registry, url: GoUrl, place: Option<Pl
         host: url.host,
         pull: true,
         resolve: true,
-        client: false,
+        client: tls.and_then(|tls| tls.client.clone()).map(|(one, key)| (one, Some(key))).into_iter().collect(),
+        headers: Headers::default(),
+        falls_back: false,
         place: place.or_else(|| tls.and_then(|tls| tls.place.clone())),
     };
     super::endpoint(image, host, registry)

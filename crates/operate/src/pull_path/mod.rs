@@ -3,8 +3,7 @@
 //! [`resolve`] is pure: from the node's files it tells which rule applies and which URLs would be asked, in order, as
 //! containerd itself decides it. [`gather`] reads those files on a node, [`probe`] asks the URLs from there.
 //!
-//! Checked against containerd 1.6; of 2.x the differences that are known are kept: the plugin's other name, and a
-//! `hosts.toml` that needs no `host` table. Deliberately absent: client certificates, and headers of `hosts.toml`.
+//! Checked against containerd 1.6, 1.7, 2.1, 2.2 and 2.4: [`release`] has what differs between them.
 
 mod config;
 mod files;
@@ -13,7 +12,9 @@ mod go_url;
 mod hosts;
 pub mod keyring;
 mod mirrors;
+mod part;
 mod probe;
+mod release;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,11 @@ use serde::Serialize;
 
 pub use files::{Files, Found};
 pub use gather::{Gathered, gather};
+pub use hosts::Headers;
 pub use probe::{Known, NodeTrace, Secret, Step, Trial, probe};
+
+use crate::registry::Credentials;
+use release::Release;
 
 /// A place in a file of the node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -81,10 +86,18 @@ pub struct Endpoint {
     pub skip_verify: bool,
     /// Further authorities: files on the node.
     pub authorities: Vec<String>,
-    /// Whether containerd shows a certificate of its own.
-    pub client_certificate: bool,
+    /// Certificates that containerd shows, each with the file of its key if that is another one.
+    pub client_certificates: Vec<(String, Option<String>)>,
     /// Whether containerd's configuration has credentials for it.
     pub own_credentials: bool,
+    /// Those credentials, where they are of a kind that is tried here.
+    #[serde(skip)]
+    pub credentials: Option<Credentials>,
+    /// Headers that containerd sends besides.
+    #[serde(skip)]
+    pub headers: Headers,
+    /// Whether it is asked by http where it speaks no TLS.
+    pub falls_back_to_http: bool,
     /// Why it is left out, if it is: a missing capability.
     pub left_out: Option<String>,
     /// Where it is written; absent for the registry itself.
@@ -119,7 +132,7 @@ pub struct PullPath {
 
 /// The way of a reference with the configuration at `main`. Paths that are not known yet are noted in `files`.
 pub fn resolve(image: &ImageName, files: &mut Files, main: &str, version: &str) -> PullPath {
-    let major = major(version);
+    let release = Release::of(version);
     let empty = |refused: Option<Note>| PullPath {
         reference: image.to_string(),
         source: Source::Nothing,
@@ -127,18 +140,18 @@ pub fn resolve(image: &ImageName, files: &mut Files, main: &str, version: &str) 
         refused,
         notes: Vec::new(),
     };
-    let registry = match config::read(files, main, major) {
+    let registry = match config::read(files, main, release) {
         Ok(registry) => registry,
         Err((words, place)) => return empty(Some(Note { words, place, bypassed: false })),
     };
-    match &registry.config_path {
-        Some((roots, _)) => by_directories(image, files, roots, &registry, major),
+    let mut path = match &registry.config_path {
+        Some((roots, _)) => by_directories(image, files, roots, &registry, release),
+        // The transfer service knows no mirrors table; without a directory it has its defaults.
+        None if registry.by_transfer => by_directories(image, files, "", &registry, release),
         None => mirrors::resolve(image, &registry, files),
-    }
-}
-
-fn major(version: &str) -> u32 {
-    version.trim_start_matches('v').split('.').next().and_then(|text| text.parse().ok()).unwrap_or(1)
+    };
+    path.notes.extend(registry.notes);
+    path
 }
 
 /// By the directories of `config_path`.
@@ -147,31 +160,47 @@ fn by_directories(
     files: &mut Files,
     roots: &str,
     registry: &config::Registry,
-    major: u32,
+    release: Release,
 ) -> PullPath {
-    let hosts::Searched { source, mut hosts, notes } = hosts::search(files, roots, &image.domain, major);
+    let whole = registry.by_transfer;
+    let hosts::Searched { source, mut hosts, mut notes } = hosts::search(files, roots, whole, &image.domain, release);
+    if whole && roots.contains(':') {
+        notes.retain(|note| note.bypassed);
+        let each = hosts::search(files, roots, false, &image.domain, release);
+        if let Source::Hosts { path } | Source::Certificates { directory: path } = each.source {
+            let words = format!(
+                "{path} is not used: containerd takes {roots} for the name of one directory, because its transfer service \
+                 knows no lists. Name one directory in `config_path`, or set `use_local_image_pull`"
+            );
+            let place = registry.config_path.as_ref().and_then(|(_, place)| place.clone());
+            notes.push(Note { words, place, bypassed: true });
+        }
+    }
     if hosts.is_empty() {
         hosts.push(hosts::Host::default());
     }
-    // The last one, without a host of its own, is the registry itself.
     if let Some(last) = hosts.last_mut().filter(|last| last.host.is_empty()) {
-        last.host = mirrors::default_host(&image.domain).to_owned();
-        last.scheme = if mirrors::is_local(&last.host) { "http" } else { "https" }.to_owned();
-        if last.scheme == "http" {
-            last.skip_verify = Some(true);
-        }
-        last.path = "/v2".to_owned();
-        (last.pull, last.resolve) = (true, true);
+        last.is_registry_itself(&image.domain, release);
     }
-    let mut refused = None;
-    for ca in hosts.iter().flat_map(|host| &host.ca) {
-        if refused.is_none() && files.get(ca) == Found::Missing {
-            let words = format!("unable to read CA cert {}: open {ca}: no such file or directory", go_url::quoted(ca));
-            refused = Some(Note { words, place: None, bypassed: false });
-        }
-    }
-    let endpoints = hosts.into_iter().map(|host| endpoint(image, host, registry)).collect();
+    let refused = missing(files, &hosts);
+    let endpoints = hosts.into_iter().map(|host| endpoint(image, host.with_https_first(release), registry)).collect();
     PullPath { reference: image.to_string(), source, endpoints, refused, notes }
+}
+
+/// A file that is named and not there, in containerd's words.
+fn missing(files: &mut Files, hosts: &[hosts::Host]) -> Option<Note> {
+    for host in hosts {
+        let authorities = host.ca.iter().map(|path| ("CA cert", path));
+        let certificates = host.client.iter().flat_map(|(one, key)| std::iter::once(one).chain(key));
+        for (what, path) in authorities.chain(certificates.map(|path| ("CERT file", path))) {
+            if files.get(path) == Found::Missing {
+                let name = go_url::quoted(path);
+                let words = format!("unable to read {what} {name}: open {path}: no such file or directory");
+                return Some(Note { words, place: host.place.clone(), bypassed: false });
+            }
+        }
+    }
+    None
 }
 
 fn endpoint(image: &ImageName, host: hosts::Host, registry: &config::Registry) -> Endpoint {
@@ -184,10 +213,13 @@ fn endpoint(image: &ImageName, host: hosts::Host, registry: &config::Registry) -
     Endpoint {
         url: manifest_url(image, &host.scheme, &host.host, &host.path),
         own_credentials: registry.auth.contains_key(&host.host),
+        credentials: registry.auth.get(&host.host).cloned().flatten(),
+        headers: host.headers,
+        falls_back_to_http: host.falls_back,
         host: host.host,
         skip_verify: host.skip_verify == Some(true),
         authorities: host.ca,
-        client_certificate: host.client,
+        client_certificates: host.client,
         left_out,
         place: host.place,
     }

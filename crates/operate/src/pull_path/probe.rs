@@ -163,14 +163,13 @@ impl Trying<'_> {
         };
         self.look_up(&url.host).await?;
         let trust = self.trust(&url).await?;
-        let accept = (header::ACCEPT, MANIFESTS.to_owned());
-        let asked = ask(self.access, &Method::HEAD, &url, std::slice::from_ref(&accept), &trust).await;
+        let (url, asked) = self.first(url, &trust).await;
         let mut answer = self.connected(&url, asked)?;
         let mut authorization = None;
         if answer.status() == StatusCode::UNAUTHORIZED {
             self.good("http", format!("{}: it wants to know who asks", answer.status()));
             authorization = Some(self.log_in(&answer, &trust).await?);
-            let headers: Vec<_> = [Some(accept), authorization.clone()].into_iter().flatten().collect();
+            let headers = self.headers(authorization.clone());
             let asked = ask(self.access, &Method::HEAD, &url, &headers, &trust).await;
             answer = asked.map_err(|failure| self.bad("http", failure.to_string())).ok()?;
         }
@@ -191,6 +190,36 @@ impl Trying<'_> {
             }
         }
         self.manifest(&url, authorization, &trust).await
+    }
+
+    /// The first request, and the URL that it went to in the end.
+    async fn first(&mut self, url: Url, trust: &Trust) -> (Url, Result<Answer, Failure>) {
+        let headers = self.headers(None);
+        let asked = ask(self.access, &Method::HEAD, &url, &headers, trust).await;
+        let Err(failure) = &asked else { return (url, asked) };
+        // Without a port of its own, nobody at 443 is a reason too.
+        let nobody = failure.step == registry::Step::Dial && !failure.unsupported && !url.explicit_port;
+        if !self.endpoint.falls_back_to_http || !(failure.plain || nobody) {
+            return (url, asked);
+        }
+        self.good("tls", "it has none: containerd asks it by http then");
+        let port = if url.explicit_port { url.port } else { 80 };
+        let url = Url { secure: false, port, ..url };
+        let asked = ask(self.access, &Method::HEAD, &url, &headers, trust).await;
+        (url, asked)
+    }
+
+    /// What is sent with each request.
+    fn headers(&self, authorization: Option<(header::HeaderName, String)>) -> Vec<(header::HeaderName, String)> {
+        let own = self.endpoint.headers.0.iter();
+        let own =
+            own.filter_map(|(name, value)| Some((header::HeaderName::try_from(name.as_str()).ok()?, value.clone())));
+        // One that containerd sets itself wins.
+        let own = own.filter(|(name, _)| *name != header::AUTHORIZATION || authorization.is_none());
+        let mut headers: Vec<_> = own.collect();
+        headers.push((header::ACCEPT, MANIFESTS.to_owned()));
+        headers.extend(authorization);
+        headers
     }
 
     async fn look_up(&mut self, host: &str) -> Option<()> {
@@ -225,8 +254,21 @@ impl Trying<'_> {
         }
     }
 
-    /// What the node's containerd trusts.
+    /// What the node's containerd trusts, and shows of itself.
     async fn trust(&mut self, url: &Url) -> Option<Trust> {
+        let trust = self.trusted(url).await?;
+        let Some((certificate, key)) = self.endpoint.client_certificates.first().filter(|_| url.secure) else {
+            return Some(trust);
+        };
+        let key = key.as_ref().unwrap_or(certificate);
+        let (Some(chain), Some(key)) = (self.file(certificate).await, self.file(key).await) else {
+            self.untried("tls", format!("{certificate} or its key can't be read here: it takes --sudo, or root"));
+            return None;
+        };
+        trust.showing(&chain, &key).map_err(|why| self.bad("tls", format!("{certificate}: {why}"))).ok()
+    }
+
+    async fn trusted(&mut self, url: &Url) -> Option<Trust> {
         if self.endpoint.skip_verify || !url.secure {
             return Some(Trust::anything());
         }
@@ -300,9 +342,15 @@ impl Trying<'_> {
 
     async fn log_in(&mut self, answer: &Answer, trust: &Trust) -> Option<(header::HeaderName, String)> {
         let challenge = answer.headers(header::WWW_AUTHENTICATE).find_map(Challenge::parse);
+        // A pull secret wins over containerd's own configuration.
         let secret = self.known.secrets.iter().find(|secret| secret.credentials.is_some());
-        let credentials = secret.and_then(|secret| secret.credentials.clone());
-        let who = secret.map_or_else(|| "nobody".to_owned(), |secret| format!("the pull secret {}", secret.name));
+        let own = self.endpoint.credentials.clone();
+        let credentials = secret.and_then(|secret| secret.credentials.clone()).or(own);
+        let who = match (secret, &credentials) {
+            (Some(secret), _) => format!("the pull secret {}", secret.name),
+            (None, Some(_)) => "containerd's own configuration says".to_owned(),
+            (None, None) => "nobody".to_owned(),
+        };
         let value = match challenge {
             None => {
                 self.bad("login", "it does not say how to log in");
@@ -311,7 +359,10 @@ impl Trying<'_> {
             Some(Challenge::Basic { .. }) => match credentials {
                 Some(credentials) => credentials.basic(),
                 None if self.endpoint.own_credentials => {
-                    self.untried("login", "containerd's own configuration has credentials; they are not read here");
+                    self.untried(
+                        "login",
+                        "containerd's own configuration has credentials of a kind that is not tried here",
+                    );
                     return None;
                 }
                 None => {
@@ -340,8 +391,7 @@ impl Trying<'_> {
         authorization: Option<(header::HeaderName, String)>,
         trust: &Trust,
     ) -> Option<()> {
-        let headers: Vec<_> =
-            [Some((header::ACCEPT, MANIFESTS.to_owned())), authorization.clone()].into_iter().flatten().collect();
+        let headers = self.headers(authorization.clone());
         let fetched = async {
             let answer = ask(self.access, &Method::GET, url, &headers, trust).await?;
             let status = answer.status();
@@ -394,7 +444,7 @@ impl Trying<'_> {
         let base = url.path.split("/manifests/").next().unwrap_or_default();
         let query = url.path.split_once('?').map(|(_, query)| format!("?{query}")).unwrap_or_default();
         let url = Url { path: format!("{base}/blobs/{}{query}", config.digest), ..url.clone() };
-        let headers: Vec<_> = authorization.into_iter().collect();
+        let headers = self.headers(authorization);
         let fetched = async {
             let answer = ask(self.access, &Method::GET, &url, &headers, trust).await.ok()?;
             answer.status().is_success().then_some(())?;

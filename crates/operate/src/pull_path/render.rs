@@ -72,6 +72,10 @@ fn write_endpoint(
 ) -> fmt::Result {
     let from = endpoint.place.as_ref().map(|place| format!("  ({})", at(place))).unwrap_or_default();
     writeln!(f, "  {number}. HEAD {}{from}", endpoint.url)?;
+    if !endpoint.headers.0.is_empty() {
+        let names: Vec<&str> = endpoint.headers.0.iter().map(|(name, _)| name.as_str()).collect();
+        writeln!(f, "     with its own headers: {}", names.join(", "))?;
+    }
     if let Some(why) = &endpoint.left_out {
         return writeln!(f, "     left out: {why}");
     }

@@ -66,8 +66,82 @@ fn a_later_file_replaces_the_plugins_table() {
     ];
     let path = way("r.example/a:1", "1.6.20", &files);
     assert_eq!(urls(&path), ["http://three/v2/a/manifests/1?ns=r.example", "https://r.example/v2/a/manifests/1"]);
+    // What is left aside is told, with its line.
+    let lost = path.notes.iter().find(|note| note.words.contains("replaced as a whole")).unwrap();
+    assert_eq!((lost.bypassed, lost.place.as_ref().unwrap().path.as_str()), (true, MAIN));
     let missing = way("r.example/a:1", "1.6.20", &files[..2]);
     assert!(missing.refused.unwrap().words.contains("/etc/containerd/more.toml, which is not there"));
+}
+
+#[test]
+fn containerd_2_merges_tables_and_replaces_values() {
+    let (long, new) = ("io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images");
+    let main = format!("version = 2\nimports = [\"more.toml\"]\n{}", mirror(long, "http://one"));
+    let more = "/etc/containerd/more.toml";
+    let asked = |version: &str, text: &str| {
+        let path = way("r.example/a:1", version, &[(MAIN, &main), (more, text)]);
+        let hosts: Vec<String> = urls(&path).iter().map(|url| url.split('/').nth(2).unwrap().to_owned()).collect();
+        hosts[..hosts.len() - 1].join(" ")
+    };
+    let other = format!("version = 2\n{}", mirror(long, "http://two").replace("r.example", "o.example"));
+    assert_eq!(asked("1.7.24", &other), "");
+    assert_eq!(asked("2.1.9", &other), "one");
+    let same = format!("version = 2\n{}", mirror(long, "http://two"));
+    assert_eq!((asked("1.7.24", &same), asked("2.4.2", &same)), ("two".to_owned(), "two".to_owned()));
+    // A newer file makes the older one's names count for nothing, until 2.3 brings each file forward by itself.
+    let newer = format!("version = 3\n{}", mirror(new, "http://two").replace("r.example", "o.example"));
+    assert_eq!((asked("2.2.9", &newer), asked("2.4.2", &newer)), (String::new(), "one".to_owned()));
+    let refused = |version: &str, text: &str| way("r.example/a:1", version, &[(MAIN, text)]).refused;
+    assert!(refused("1.7.24", "version = 3\n").unwrap().words.contains("unsupported config version `3`"));
+    assert!(refused("2.2.9", "version = 4\n").unwrap().words.contains("equal to or less than `3`, got `4`"));
+    assert_eq!((refused("1.6.20", "version = 3\n"), refused("2.3.4", "version = 4\n")), (None, None));
+    // Without a version line 2.0 to 2.2 read the plugin's settings under no name at all.
+    let first = mirror("cri", "http://one");
+    let n = |version: &str| urls(&way("r.example/a:1", version, &[(MAIN, &first)])).len();
+    assert_eq!((n("1.7.24"), n("2.1.9"), n("2.4.2")), (2, 1, 2));
+}
+
+#[test]
+fn of_several_directories_the_transfer_service_finds_none() {
+    let main = "version = 3\n[plugins.\"io.containerd.cri.v1.images\".registry]\nconfig_path = \"/certs:/more\"\n";
+    let hosts = ("/more/r.example/hosts.toml", "[host.\"http://m\"]\n");
+    let path = way("r.example/a:1", "2.2.9", &[(MAIN, main), hosts]);
+    assert_eq!(urls(&path), ["https://r.example/v2/a/manifests/1"]);
+    let [note] = &path.notes[..] else { panic!("{path:?}") };
+    assert!(note.bypassed && note.words.starts_with("/more/r.example/hosts.toml is not used"), "{note:?}");
+    // Before 2.1, or with a setting that the transfer service does not know, each is looked at.
+    let local = format!("{main}[plugins.\"io.containerd.cri.v1.images\"]\nmax_concurrent_downloads = 5\n");
+    for (version, main) in [("2.0.14", main), ("2.2.9", &local)] {
+        assert_eq!(urls(&way("r.example/a:1", version, &[(MAIN, main), hosts])).len(), 2, "{version}");
+    }
+}
+
+#[test]
+fn what_a_host_is_shown_and_told_is_read_and_never_printed() {
+    let main = "version = 3\n[plugins.\"io.containerd.cri.v1.images\".registry]\nconfig_path = \"/certs\"\n\
+        [plugins.\"io.containerd.cri.v1.images\".registry.configs.\"m:1\".auth]\nusername = \"bob\"\npassword = \"s3cret\"\n";
+    let hosts = "[host.\"https://m:1\"]\nclient = [[\"c.pem\", \"c.key\"]]\n[host.\"https://m:1\".header]\nx-token = \"t0ken\"\n\
+        [host.\"http://m:2\"]\nskip_verify = true\n[host.\"http://m:80\"]\nskip_verify = true\n";
+    let given = [
+        (MAIN, main),
+        ("/certs/r.example/hosts.toml", hosts),
+        ("/certs/r.example/c.pem", "x"),
+        ("/certs/r.example/c.key", "x"),
+    ];
+    let path = way("r.example/a:1", "2.4.2", &given);
+    let [first, second, third, _] = &path.endpoints[..] else { panic!("{path:?}") };
+    let pair = ("/certs/r.example/c.pem".to_owned(), Some("/certs/r.example/c.key".to_owned()));
+    assert_eq!(first.client_certificates, [pair]);
+    assert!(first.own_credentials && first.credentials.is_some());
+    let printed = format!("{path:?}{}", serde_json::to_string(&path).unwrap());
+    assert!(printed.contains("x-token") && !printed.contains("t0ken") && !printed.contains("s3cret"), "{printed}");
+    assert!(second.falls_back_to_http && second.url.starts_with("https://m:2/"), "{second:?}");
+    assert!(!third.falls_back_to_http && third.url.starts_with("http://m:80/"), "{third:?}");
+    let older =
+        way("r.example/a:1", "1.6.20", &[(MAIN, &main.replace("= 3", "= 2").replace("cri.v1.images", "grpc.v1.cri"))]);
+    assert_eq!(older.endpoints.len(), 1);
+    let missing = way("r.example/a:1", "2.4.2", &given[..3]).refused.unwrap();
+    assert!(missing.words.contains("unable to read CERT file \"/certs/r.example/c.key\""), "{missing:?}");
 }
 
 #[test]

@@ -11,12 +11,15 @@ use hyper_util::rt::TokioIo;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::tls::{Handshake, Trust};
-use crate::access::{Access, AccessError, Wire};
+use crate::access::{Access, AccessError, NotThrough, Wire};
 
 /// How long a registry may take for the head of its answer.
 const HEAD: Duration = Duration::from_secs(60);
 /// How long nothing may come of a body.
 pub(super) const STALL: Duration = Duration::from_secs(60);
+
+/// Words for a server that ends TLS itself.
+const ALERT: &str = "the server ends the TLS connection";
 
 /// How far a request came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,16 +45,24 @@ pub struct Failure {
     pub handshake: Option<Handshake>,
     /// It was not even tried: the way onto the node has no means for it.
     pub unsupported: bool,
+    /// The other side answered TLS by something else.
+    pub plain: bool,
 }
 
 impl Failure {
     pub(super) fn new(step: Step, why: impl Into<String>) -> Self {
-        Self { step, why: why.into(), handshake: None, unsupported: false }
+        Self { step, why: why.into(), handshake: None, unsupported: false, plain: false }
     }
 
     /// A body that ended too early.
     pub fn broken(why: impl Into<String>) -> Self {
         Self::new(Step::Body, why)
+    }
+}
+
+impl From<&NotThrough> for Failure {
+    fn from(not: &NotThrough) -> Self {
+        Self { unsupported: not.forbidden, ..Self::new(Step::Dial, not.to_string()) }
     }
 }
 
@@ -143,7 +154,7 @@ pub struct Answer {
     /// What TLS showed.
     pub handshake: Option<Handshake>,
     /// The connection; it ends with the answer.
-    _connection: AbortOnDropHandle<()>,
+    _connection: AbortOnDropHandle<Result<(), hyper::Error>>,
 }
 
 impl Answer {
@@ -190,6 +201,22 @@ pub async fn ask(
     headers: &[(HeaderName, String)],
     trust: &Trust,
 ) -> Result<Answer, Failure> {
+    match once(access, method, url, headers, trust).await {
+        // The way knows now that it may not forward, and has perhaps another means.
+        Err(failure) if failure.step == Step::Dial && failure.unsupported => {
+            once(access, method, url, headers, trust).await
+        }
+        asked => asked,
+    }
+}
+
+async fn once(
+    access: &dyn Access,
+    method: &Method,
+    url: &Url,
+    headers: &[(HeaderName, String)],
+    trust: &Trust,
+) -> Result<Answer, Failure> {
     let wire = access.dial(&url.host, url.port).await.map_err(|error| Failure {
         unsupported: matches!(error, AccessError::Unsupported { .. }),
         ..Failure::new(Step::Dial, error.to_string())
@@ -221,17 +248,24 @@ async fn exchange(
     let asked = async {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(wire)).await?;
         // Owned by the answer: it is aborted with it.
-        let connection = AbortOnDropHandle::new(tokio::spawn(async move { drop(connection.await) }));
-        let response = sender.send_request(request).await?;
-        Ok::<_, hyper::Error>((response, connection))
+        let connection = AbortOnDropHandle::new(tokio::spawn(connection));
+        match sender.send_request(request).await {
+            Ok(response) => Ok((response, connection)),
+            // It ended before it took the request, and knows why.
+            Err(error) if error.is_canceled() => Err(connection.await.ok().and_then(Result::err).unwrap_or(error)),
+            Err(error) => Err(error),
+        }
     };
     let answered = tokio::time::timeout(HEAD, asked).await;
     let answered = answered.map_err(|_| Failure::new(Step::Head, format!("no answer within {} s", HEAD.as_secs())))?;
-    let (response, connection) = answered.map_err(|error| Failure {
-        step: Step::Head,
-        why: head_problem(&error, url.secure),
-        handshake: handshake.clone(),
-        unsupported: false,
+    let (response, connection) = answered.map_err(|error| match NotThrough::of(&error) {
+        Some(not_through) => not_through.into(),
+        None => {
+            let why = head_problem(&error, url.secure);
+            // In TLS 1.3 the server looks at the client's certificate after the handshake.
+            let step = if why.contains(ALERT) { Step::Tls } else { Step::Head };
+            Failure { handshake: handshake.clone(), ..Failure::new(step, why) }
+        }
     })?;
     Ok(Answer { response, handshake, _connection: connection })
 }
@@ -243,7 +277,11 @@ fn head_problem(error: &hyper::Error, secure: bool) -> String {
     if error.is_incomplete_message() {
         return "the connection was closed before an answer".to_owned();
     }
-    root_cause(error)
+    let cause = root_cause(error);
+    match cause.strip_prefix("received fatal alert: ") {
+        Some(alert) => format!("{ALERT} ({alert}); it may want a certificate of the client"),
+        None => cause,
+    }
 }
 
 /// The last cause's words: those above say only what was being done.

@@ -8,7 +8,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use serde::Serialize;
 use tokio_rustls::TlsConnector;
@@ -16,7 +16,7 @@ use tokio_rustls::client::TlsStream;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use super::http::{Failure, Step};
-use crate::access::Wire;
+use crate::access::{NotThrough, Wire};
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(20);
@@ -51,9 +51,25 @@ pub struct Trust {
     roots: Arc<RootCertStore>,
     /// Nothing is checked.
     anything: bool,
+    /// What is shown to those who ask who we are: certificates and their key.
+    own: Vec<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
 }
 
 impl Trust {
+    /// Shows a certificate with its key (PEM) to a server that asks for one.
+    ///
+    /// # Errors
+    /// When one of them is none.
+    pub fn showing(mut self, certificate: &[u8], key: &[u8]) -> Result<Self, String> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate).filter_map(Result::ok).collect();
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| "the client's key is no key (PEM)".to_owned())?;
+        if chain.is_empty() {
+            return Err("the client's certificate is no certificate (PEM)".to_owned());
+        }
+        self.own.push((chain, key));
+        Ok(self)
+    }
+
     /// What this machine trusts, and the given certificates.
     ///
     /// # Errors
@@ -65,7 +81,7 @@ impl Trust {
         if let Some(pem) = more {
             add(&mut roots, pem)?;
         }
-        Ok(Self { roots: Arc::new(roots), anything: false })
+        Ok(Self { roots: Arc::new(roots), anything: false, own: Vec::new() })
     }
 
     /// These certificates alone; PEM, several texts.
@@ -77,13 +93,13 @@ impl Trust {
         for pem in pems {
             add(&mut roots, pem)?;
         }
-        Ok(Self { roots: Arc::new(roots), anything: false })
+        Ok(Self { roots: Arc::new(roots), anything: false, own: Vec::new() })
     }
 
     /// Whatever is presented.
     #[must_use]
     pub fn anything() -> Self {
-        Self { roots: Arc::new(RootCertStore::empty()), anything: true }
+        Self { roots: Arc::new(RootCertStore::empty()), anything: true, own: Vec::new() }
     }
 
     /// How a client of any protocol checks certificates.
@@ -94,12 +110,18 @@ impl Trust {
     fn config(&self) -> Result<(ClientConfig, Arc<Watching>), String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = Arc::new(Watching::new(self, &provider)?);
-        let config = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
             .dangerous()
-            .with_custom_certificate_verifier(verifier.clone())
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(verifier.clone());
+        // Of several, the first: Go would choose by what the server accepts, and nearly always there is one.
+        let config = match self.own.first() {
+            Some((chain, key)) => builder
+                .with_client_auth_cert(chain.clone(), key.clone_key())
+                .map_err(|error| format!("the client's certificate and key can't be used: {error}"))?,
+            None => builder.with_no_client_auth(),
+        };
         Ok((config, verifier))
     }
 
@@ -117,8 +139,12 @@ impl Trust {
         match result {
             Ok(Ok(stream)) => Ok((stream, handshake)),
             Ok(Err(error)) => {
+                if let Some(not_through) = NotThrough::of(&error) {
+                    return Err(not_through.into());
+                }
                 let why = problem(&error, host, &handshake);
-                Err(Failure { handshake: Some(handshake), ..failed(why) })
+                let plain = matches!(tls_error(&error), Some(rustls::Error::InvalidMessage(_)));
+                Err(Failure { handshake: Some(handshake), plain, ..failed(why) })
             }
             Err(_) => Err(failed(format!("no TLS handshake within {} s", HANDSHAKE.as_secs()))),
         }
@@ -131,9 +157,13 @@ fn add(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
     if added == 0 { Err("the file of authorities holds no certificate (PEM)".to_owned()) } else { Ok(()) }
 }
 
+fn tls_error(error: &std::io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
+}
+
 /// In words that say whose fault it is.
 fn problem(error: &std::io::Error, host: &str, handshake: &Handshake) -> String {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let tls = tls_error(error);
     let leaf = handshake.chain.first();
     match tls {
         Some(rustls::Error::InvalidMessage(_)) => {

@@ -94,12 +94,17 @@ impl Containerd {
 
     /// Starts it again with other settings.
     pub async fn restart(&mut self, extra: &str) {
+        self.restart_with("version = 2\n", extra).await;
+    }
+
+    /// Starts it again with these lines first, among them the version, and further settings.
+    pub async fn restart_with(&mut self, head: &str, extra: &str) {
         self.process = None;
         let dir = self.dir.path();
         let _ = fs::remove_file(dir.join("c.sock"));
         let base = dir.display();
         let text = format!(
-            "version = 2\nroot = \"{base}/root\"\nstate = \"{base}/state\"\noom_score = 0\n[grpc]\n  address = \"{base}/c.sock\"\n\
+            "{head}root = \"{base}/root\"\nstate = \"{base}/state\"\noom_score = 0\n[grpc]\n  address = \"{base}/c.sock\"\n\
              [ttrpc]\n  address = \"{base}/c.sock.ttrpc\"\n[plugins.\"io.containerd.internal.v1.opt\"]\n  path = \"{base}/opt\"\n\
              [plugins.\"io.containerd.grpc.v1.cri\"]\n  restrict_oom_score_adj = true\n{extra}\n"
         );
@@ -190,25 +195,37 @@ impl Registry {
 impl Registry {
     /// By TLS, with a certificate of an authority of its own, for `alice` with `s3cret`. Gives the authority's certificate.
     pub fn start_closed(storage: &Path) -> (Self, String) {
+        let htpasswd = storage.join("htpasswd");
+        fs::write(&htpasswd, HTPASSWD).unwrap();
+        Self::start_secure(storage, "", &format!("auth: {{htpasswd: {{realm: test, path: {htpasswd:?}}}}}\n"))
+    }
+
+    /// By TLS, for those who show a certificate of the same authority: `client.pem` and `client.key` in the storage.
+    pub fn start_for_clients(storage: &Path) -> (Self, String) {
+        let authority = storage.join("authority.pem");
+        Self::start_secure(storage, &format!(", clientcas: [{authority:?}]"), "")
+    }
+
+    fn start_secure(storage: &Path, tls: &str, more: &str) -> (Self, String) {
         let path = |name: &str| storage.join(name).display().to_string();
         let authority = rcgen::KeyPair::generate().unwrap();
         let mut of_authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
         of_authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         of_authority.distinguished_name.push(rcgen::DnType::CommonName, "the test's own authority");
         let certificate = of_authority.self_signed(&authority).unwrap();
-        let key = rcgen::KeyPair::generate().unwrap();
-        let of_server = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        fs::write(path("authority.pem"), certificate.pem()).unwrap();
         let issuer = rcgen::Issuer::from_params(&of_authority, &authority);
-        let server = of_server.signed_by(&key, &issuer).unwrap();
-        fs::write(path("tls.crt"), server.pem()).unwrap();
-        fs::write(path("tls.key"), key.serialize_pem()).unwrap();
-        fs::write(path("htpasswd"), HTPASSWD).unwrap();
-        let more = format!(
-            "  tls: {{certificate: {:?}, key: {:?}}}\nauth: {{htpasswd: {{realm: test, path: {:?}}}}}\n",
-            path("tls.crt"),
-            path("tls.key"),
-            path("htpasswd")
-        );
+        for (name, whose) in [("tls", "127.0.0.1"), ("client", "a-node")] {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut of_one = rcgen::CertificateParams::new(vec![whose.to_owned()]).unwrap();
+            of_one.extended_key_usages =
+                vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth, rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+            let signed = of_one.signed_by(&key, &issuer).unwrap();
+            fs::write(path(&format!("{name}.pem")), signed.pem()).unwrap();
+            fs::write(path(&format!("{name}.key")), key.serialize_pem()).unwrap();
+        }
+        let (server, key) = (path("tls.pem"), path("tls.key"));
+        let more = format!("  tls: {{certificate: {server:?}, key: {key:?}{tls}}}\n{more}");
         (Self::start(storage, &more), certificate.pem())
     }
 }

@@ -25,5 +25,6 @@ mod streams;
 mod support;
 mod tour;
 mod trace;
+mod trace_ways;
 mod workloads;
 mod writes;

@@ -12,7 +12,7 @@ use super::{answered, unreached};
 use crate::access::Access;
 
 /// Where containerd's configuration lies, with distributions that bring their own containerd.
-pub(super) const CONFIGS: [&str; 4] = [
+pub(crate) const CONFIGS: [&str; 4] = [
     "/etc/containerd/config.toml",
     "/var/lib/rancher/k3s/agent/etc/containerd/config.toml",
     "/var/lib/rancher/rke2/agent/etc/containerd/config.toml",
@@ -20,6 +20,16 @@ pub(super) const CONFIGS: [&str; 4] = [
 ];
 /// Where containerd listens, unless its configuration says otherwise.
 const SOCKET: &str = "/run/containerd/containerd.sock";
+/// Distributions that start their own containerd with options: where its configuration lies, where it listens, its root.
+const OWN: [(&str, &str, &str); 3] = [
+    ("/rancher/k3s/", "/run/k3s/containerd/containerd.sock", "/var/lib/rancher/k3s/agent/containerd"),
+    ("/rancher/rke2/", "/run/k3s/containerd/containerd.sock", "/var/lib/rancher/rke2/agent/containerd"),
+    (
+        "/snap/microk8s/",
+        "/var/snap/microk8s/common/run/containerd.sock",
+        "/var/snap/microk8s/common/var/lib/containerd",
+    ),
+];
 /// Files that are read of one kind, at most.
 const FILES: usize = 200;
 /// How deep files may import each other.
@@ -45,8 +55,11 @@ impl Layout {
     pub(super) fn of(evidence: &Evidence) -> Self {
         let mut layout = Self::default();
         layout.read(evidence);
-        if layout.known.is_empty() {
-            layout.socket = k3s_socket(evidence);
+        // A configuration that could not be read tells of the distribution, too.
+        let lies = |part: &str| evidence.items().iter().any(|item| item.origin.source().contains(part));
+        if let Some((_, socket, root)) = OWN.iter().find(|(part, _, _)| lies(part)) {
+            layout.socket = layout.socket.or_else(|| Some((*socket).to_owned()));
+            layout.root = layout.root.or_else(|| Some((*root).to_owned()));
         }
         layout
     }
@@ -82,11 +95,6 @@ impl Layout {
     pub(super) fn socket(&self) -> &str {
         self.socket.as_deref().unwrap_or(SOCKET)
     }
-}
-
-fn k3s_socket(evidence: &Evidence) -> Option<String> {
-    let k3s = evidence.items().iter().any(|item| item.origin.source().contains("/rancher/"));
-    k3s.then(|| "/run/k3s/containerd/containerd.sock".to_owned())
 }
 
 /// Everything that the layout leads to.
@@ -203,6 +211,28 @@ mod tests {
 
     use super::*;
     use crate::access::Local;
+
+    #[test]
+    fn distributions_that_bring_their_own_containerd_are_known() {
+        let layout = |path: &str, kind, text: &str| {
+            let item = Item { kind, origin: Origin::file("n", path), text: text.to_owned() };
+            Layout::of(&Evidence::new(vec![item]))
+        };
+        let k3s = "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = \"/var/lib/rancher/k3s/agent/etc/containerd/certs.d\"\n";
+        let read = layout(CONFIGS[1], ItemKind::ContainerdConfig, k3s);
+        assert_eq!(read.socket(), "/run/k3s/containerd/containerd.sock");
+        assert_eq!(read.root.as_deref(), Some("/var/lib/rancher/k3s/agent/containerd"));
+        assert!(read.registries.contains("/var/lib/rancher/k3s/agent/etc/containerd/certs.d"));
+        let unread = layout(CONFIGS[2], ItemKind::Unavailable, "cat: Permission denied");
+        assert_eq!(unread.socket(), "/run/k3s/containerd/containerd.sock");
+        let snap = layout(CONFIGS[3], ItemKind::ContainerdConfig, "version = 2\n");
+        assert_eq!(snap.socket(), "/var/snap/microk8s/common/run/containerd.sock");
+        let own = layout(CONFIGS[1], ItemKind::ContainerdConfig, "version = 2\n[grpc]\naddress = \"/run/x.sock\"\n");
+        assert_eq!(
+            (own.socket(), layout(CONFIGS[0], ItemKind::ContainerdConfig, "").socket()),
+            ("/run/x.sock", SOCKET)
+        );
+    }
 
     #[tokio::test]
     async fn imports_registries_and_networks_are_followed() {

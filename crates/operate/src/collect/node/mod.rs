@@ -15,6 +15,7 @@ use doctor::{Evidence, Item, ItemKind, Origin};
 use futures::StreamExt as _;
 
 use crate::access::{Access, AccessError};
+pub(crate) use containerd::CONFIGS;
 use containerd::Layout;
 use script::ask;
 use sources::Question;
@@ -32,7 +33,7 @@ pub async fn collect_all(nodes: &[Arc<dyn Access>]) -> Vec<Item> {
 /// Everything that a node says. A node that can't be reached gives one item that tells so.
 pub async fn collect(access: &dyn Access) -> Vec<Item> {
     let mut first = sources::machine();
-    first.extend(containerd::CONFIGS.map(|path| Question::file(ItemKind::ContainerdConfig, path)));
+    first.extend(CONFIGS.map(|path| Question::file(ItemKind::ContainerdConfig, path)));
     let mut items = match answered(access, &first).await {
         Ok(items) => items,
         Err(error) => return vec![unreached(access.node(), &error)],

@@ -40,7 +40,7 @@ pub(super) async fn ask(access: &dyn Access, commands: &[String]) -> Result<Vec<
     let ran = access.run("sh", &["-s"], Some(script.as_bytes()), ROUND).await?;
     let output = String::from_utf8_lossy(&ran.stdout);
     if !output.contains(&mark) {
-        let words = String::from_utf8_lossy(&ran.stderr);
+        let words = ran.text();
         let why = words.trim().lines().last().unwrap_or("its shell said nothing").to_owned();
         return Err(AccessError::Unreachable { node: access.node().to_owned(), why });
     }

@@ -80,7 +80,7 @@ fn unreadable(
     let finding = findings.proven(place, format!("line {line} holds the character {character}, so {what}"));
     for message in evidence.read().failures().filter(|message| same_node(&message.node, node)) {
         let start = message.text.contains("failed to load TOML") || message.text.contains("failed to unmarshal TOML");
-        let hosts = message.text.contains("failed to decode hosts.toml");
+        let hosts = message.decodes_hosts();
         if (is_config && start) || (!is_config && hosts) {
             finding.message(message);
         }

@@ -28,8 +28,7 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
         let place = Place::Text { item: url.item, span: span.clone() };
         let finding = findings.proven(place, format!("{} is \"{}\"", url.whose(), visible(&url.value.value)));
         pulls::explain(finding, &read.messages, &read.pulls_meant(&url.node, &url.name));
-        let words = ["failed to decode hosts.toml", url.value.value.trim()];
-        for message in read.failing(&words) {
+        for message in read.failing(&["failed to decode ", "hosts.toml", url.value.value.trim()]) {
             finding.message(message);
         }
         finding.weigh(2).fix(url.finish(Fix::safe("delete the blank").edit(url.item, span, "")));
@@ -43,7 +42,7 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
 fn from_words(evidence: &Evidence, findings: &mut Findings<'_>) {
     let read = evidence.read();
     for message in read.failures() {
-        let hosts = message.text.contains("decode hosts.toml");
+        let hosts = message.decodes_hosts();
         let words = message.text.replace("\\\"", "\"");
         let quoted = words.split_once("parse \"").and_then(|(_, rest)| rest.split('"').next());
         let Some(url) = quoted.map(unquoted) else { continue };

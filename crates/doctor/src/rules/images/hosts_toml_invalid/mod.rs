@@ -48,7 +48,7 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
 }
 
 fn complaints<'a>(evidence: &'a Evidence, node: &str) -> Vec<&'a Message> {
-    let words = evidence.read().failures().filter(|message| message.text.contains("failed to decode hosts.toml"));
+    let words = evidence.read().failures().filter(|message| message.decodes_hosts());
     words.filter(|message| same_node(&message.node, node)).collect()
 }
 
@@ -65,7 +65,11 @@ fn from_words(evidence: &Evidence, findings: &mut Findings<'_>, message: &Messag
         "" => "a hosts.toml can't be used".to_owned(),
         reason => format!("a hosts.toml can't be used: {reason}"),
     };
-    let place = Place::Machine { node: message.node.clone(), what: "/etc/containerd/certs.d/*/hosts.toml".to_owned() };
+    // containerd 2 tells which file.
+    let told = message.text.split_once("failed to decode ").and_then(|(_, rest)| rest.split_once("hosts.toml"));
+    let path = told.map(|(directory, _)| directory).filter(|directory| directory.starts_with('/'));
+    let path = format!("{}hosts.toml", path.unwrap_or("/etc/containerd/certs.d/*/"));
+    let place = Place::Machine { node: message.node.clone(), what: path.clone() };
     let finding = findings.proven(place, cause);
     finding.message(message);
     let told = |pull: &&Pull| is_plain_http(pull) || is_unknown_authority(&pull.text);
@@ -73,7 +77,7 @@ fn from_words(evidence: &Evidence, findings: &mut Findings<'_>, message: &Messag
     let pulls: Vec<&Pull> = read.pulls.iter().filter(told).filter(near).collect();
     pulls::explain(finding, &read.messages, &pulls);
     let fix = Fix::manual("correct the file; containerd reads it anew at each pull")
-        .step("tail -n +1 /etc/containerd/certs.d/*/hosts.toml");
+        .step(format!("tail -n +1 {path}"));
     finding.weigh(1).fix(fix);
 }
 
