@@ -229,7 +229,7 @@ pub fn files(directory: &Path) -> Files {
         for entry in fs::read_dir(&folder).unwrap().flatten() {
             let path = entry.path();
             if path.is_dir() {
-                left.push(path);
+                left.extend(Some(path).filter(|path| !path.ends_with(".git")));
             } else {
                 let text = fs::read_to_string(&path).unwrap();
                 found.insert(path.strip_prefix(directory).unwrap().to_owned(), text);

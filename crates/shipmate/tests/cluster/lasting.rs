@@ -60,7 +60,10 @@ fn secrets_are_encrypted_to_people() {
     let answer = written.hear(cluster.shipmate(&both));
     has(&answer.err, "all secrets are encrypted anew: the recipients are others");
     written.hears(cluster.shipmate(&both), 0, &cluster);
-    written.hear(cluster.shipmate("doctor --save bundle.tar.gz"));
+    for line in ["export omitted", "diff omitted", "restore omitted --yes", "export raw --raw", "diff raw"] {
+        written.hear(cluster.shipmate(line));
+    }
+    written.hear(cluster.shipmate("doctor --save bundle"));
     written.holds_nothing(&cluster);
 }
 
@@ -118,7 +121,9 @@ impl Said {
                 }
             }
         }
-        assert!(texts.iter().any(|(name, _)| name.contains("receipts")), "receipts are looked at, too");
+        for looked_at in ["receipts", "export-keys", "omitted/shop/secret", "raw/shop/secret", "/bundle"] {
+            assert!(texts.iter().any(|(name, _)| name.contains(looked_at)), "{looked_at} is looked at, too");
+        }
         for (name, text) in texts {
             for planted in [SECRET, ENCODED] {
                 let found = text.windows(planted.len()).any(|part| part == planted.as_bytes());
