@@ -129,7 +129,7 @@ pub struct Evidence {
 /// A bundle that can't be read.
 #[derive(Debug, thiserror::Error)]
 #[error("this is no evidence bundle: {0}; a bundle is written by `shipmate doctor --save FILE`")]
-pub struct NoBundle(#[from] serde_json::Error);
+pub struct NoBundle(serde_json::Error);
 
 impl Evidence {
     /// Evidence of these items.
@@ -149,7 +149,7 @@ impl Evidence {
     /// # Errors
     /// When it is not JSON of a bundle's form.
     pub fn from_json(bundle: &str) -> Result<Self, NoBundle> {
-        Ok(serde_json::from_str(bundle)?)
+        serde_json::from_str(bundle).map_err(NoBundle)
     }
 
     /// The bundle's text.

@@ -40,3 +40,49 @@ fn redaction_takes_nothing_that_a_diagnosis_needs() {
         assert_eq!(keys(&plain), keys(&redacted), "{}", &case[..60]);
     }
 }
+
+/// What terminals, browsers, chats and editors make of a text.
+fn mangled(text: &str) -> Vec<(&'static str, String)> {
+    let each = |change: &dyn Fn(&str) -> String| text.lines().map(|line| change(line) + "\n").collect::<String>();
+    vec![
+        ("as it was", text.to_owned()),
+        ("Windows line ends", text.replace('\n', "\r\n")),
+        (
+            "colours",
+            text.replace("Warning", "\u{1b}[33mWarning\u{1b}[0m").replace("Failed to", "\u{1b}[1;31mFailed\u{1b}[m to"),
+        ),
+        ("quoted mail", each(&|line| format!("> {line}"))),
+        ("indented", each(&|line| format!("    {line}"))),
+        ("fenced", format!("please help:\n\n```\n{text}```\n")),
+        ("HTML", format!("<pre>{}</pre>", text.replace('>', "&gt;").replace('"', "&quot;"))),
+        ("no-break spaces", text.replace("  ", "\u{a0}\u{a0}")),
+        (
+            "tabs",
+            each(&|line| {
+                line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("\t")
+            }),
+        ),
+        ("squeezed blanks", each(&|line| line.split_whitespace().collect::<Vec<_>>().join(" "))),
+        ("an editor's quotes", text.replace('"', "\u{201d}")),
+        ("one JSON string", text.replace('"', "\\\"").replace('\n', "\\n")),
+        ("without its head", text.lines().skip(3).map(|line| format!("{line}\n")).collect()),
+        (
+            "cut at 80 columns",
+            each(&|line| line.as_bytes().chunks(80).map(String::from_utf8_lossy).collect::<Vec<_>>().join("\n")),
+        ),
+    ]
+}
+
+#[test]
+fn mangled_pastes_are_understood() {
+    let events = "Events:\n  Type     Reason     Age                From     Message\n  ----     ------     ----               ----     -------\n  Warning  Failed     39s (x5 over 19m)  kubelet  Failed to pull image \"hub.sample.org/a/b:1\": rpc error: code = Unknown desc = failed to pull and unpack image \"hub.sample.org/a/b:1\": failed to resolve reference \"hub.sample.org/a/b:1\": failed to do request: Head \"https://hub.sample.org/v2/a/b/manifests/1\": dial tcp 198.51.100.7:443: connect: connection refused\n";
+    for (how, text) in mangled(events) {
+        let text = paste::cleaned(&text);
+        let first = |text: &str| {
+            let evidence = redact::evidence(Evidence::new(paste::split(text)));
+            examine(&evidence).findings.first().map(|finding| finding.key)
+        };
+        let found = first(&text).or_else(|| first(&paste::joined(&text)?));
+        assert_eq!(found, Some("registry-unreachable"), "{how}:\n{text}");
+    }
+}

@@ -5,11 +5,13 @@
 //! nothing recognises stays as text. Every line of the paste is in exactly one item, except prompts and headings, which
 //! become origins.
 
+mod clean;
 mod command;
 mod form;
 
 use crate::evidence::{Evidence, Item, ItemKind, Origin};
 
+pub use clean::{NotText, cleaned, decoded, joined, thinned};
 use command::Prompt;
 use form::Form;
 

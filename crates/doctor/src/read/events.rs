@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+use super::existing::PodRow;
 use super::log::Level;
 use super::messages::{Message, Speaker, blank};
 use super::objects::Found;
@@ -47,6 +48,29 @@ pub(super) fn rows(number: usize, asked: Option<&str>, text: &str) -> Vec<Messag
             };
             message.pod = (namespace.to_owned(), name.to_owned());
         }
+        messages.push(message);
+    }
+    messages
+}
+
+/// Rows of events whose table lost its head: `Warning  Failed  3s (x4 over 5m)  kubelet  …`.
+pub(super) fn headless(number: usize, text: &str) -> Vec<Message> {
+    let mut messages = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let (kind, rest) = line.trim().split_once(' ').unwrap_or_default();
+        if !matches!(kind, "Warning" | "Normal") {
+            continue;
+        }
+        let cells: Vec<&str> = rest.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        let [reason, age, _, words @ ..] = cells.as_slice() else { continue };
+        if words.is_empty() || table::age(age).is_none() {
+            continue;
+        }
+        let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        let mut message = blank(number, line, Speaker::Event, level(kind), &unquoted(&words.join("  ")));
+        (*reason).clone_into(&mut message.reason);
+        message.age = table::age(age);
+        message.count = table::times(age);
         messages.push(message);
     }
     messages
@@ -184,6 +208,23 @@ const QUIET: u64 = 120;
 fn restarts_still(message: &Message) -> bool {
     let words = ["Liveness probe failed", "Startup probe failed", "will be restarted", "Back-off restarting"];
     message.age.is_some_and(|age| age < QUIET) && words.iter().any(|word| message.text.contains(word))
+}
+
+/// The pause before a restart never grows beyond five minutes: what is older than this is not going on.
+const OLD: u64 = 600;
+
+/// Marks what is over because `kubectl get pods` shows the pod well, and nothing was said of it lately.
+pub(super) fn settle_by_rows(messages: &mut [Message], rows: &[PodRow]) {
+    let mut well: HashMap<&str, Vec<Option<&str>>> = HashMap::new();
+    for row in rows.iter().filter(|row| row.is_well()) {
+        well.entry(&row.name).or_default().push(row.namespace.as_deref());
+    }
+    for message in messages.iter_mut().filter(|message| message.speaker == Speaker::Event && !message.over) {
+        let (namespace, name) = &message.pod;
+        let same = |told: &Option<&str>| told.is_none_or(|told| namespace.is_empty() || told == namespace);
+        let is_well = well.get(name.as_str()).is_some_and(|told| told.iter().any(same));
+        message.over = is_well && message.age.is_some_and(|age| age >= OLD);
+    }
 }
 
 /// Marks what is over: the pod is ready, or a later event shows that the step went well.

@@ -51,12 +51,22 @@ pub struct PodRow {
     pub status: String,
     /// How often its containers were restarted.
     pub restarts: u64,
+    /// Seconds since the last restart, if that is told.
+    pub restarted: Option<u64>,
+    /// Seconds since it was made, if that is told.
+    pub age: Option<u64>,
 }
 
 impl PodRow {
     /// Whether it works, or has done its work.
     pub fn is_well(&self) -> bool {
         self.status == "Completed" || self.status == "Running" && self.ready.0 == self.ready.1
+    }
+
+    /// Whether it may be started again soon: pauses do not grow beyond five minutes.
+    pub fn may_restart(&self) -> bool {
+        let each = self.age.zip(std::num::NonZeroU64::new(self.restarts)).map(|(age, restarts)| age / restarts);
+        self.restarts > 0 && self.restarted.or(each).is_none_or(|seconds| seconds < 3600)
     }
 }
 
@@ -197,7 +207,7 @@ fn described(number: usize, text: &str) -> Option<Existing> {
 
 static POD_ROW: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r"^(?:(?P<ns>[a-z0-9][a-z0-9-]*)\s+)?(?:pod/)?(?P<name>[a-z0-9][a-z0-9.-]*)\s+(?P<up>\d+)/(?P<all>\d+)\s+(?P<status>[A-Z][A-Za-z:0-9/]+)\s+(?P<restarts>\d+)(?:\s|$)",
+        r"^(?:(?P<ns>[a-z0-9][a-z0-9-]*)\s+)?(?:pod/)?(?P<name>[a-z0-9][a-z0-9.-]*)\s+(?P<up>\d+)/(?P<all>\d+)\s+(?P<status>[A-Z][A-Za-z:0-9/]+)\s+(?P<restarts>\d+)(?:\s+\((?P<ago>\w+) ago\))?(?:\s+(?P<age>\d\w*))?(?:\s|$)",
     )
     .ok()
 });
@@ -217,6 +227,8 @@ pub(crate) fn pod_rows(items: &[Item]) -> Vec<PodRow> {
                 ready: (row["up"].parse().unwrap_or(0), row["all"].parse().unwrap_or(0)),
                 status: row["status"].to_owned(),
                 restarts: row["restarts"].parse().unwrap_or(0),
+                restarted: row.name("ago").and_then(|ago| table::age(ago.as_str())),
+                age: row.name("age").and_then(|age| table::age(age.as_str())),
             });
         }
     }

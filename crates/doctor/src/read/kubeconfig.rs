@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::toml::{Refused, Spanned};
 use super::yaml::{self, Node};
 use crate::evidence::{Item, ItemKind};
+use crate::text::Position;
 
 /// One kubeconfig.
 #[derive(Clone, Debug, Default)]
@@ -143,6 +144,11 @@ impl Kubeconfig {
         };
         if let Some(root) = documents.first() {
             config.fill(root);
+            if root.entries().is_empty() && config.refused.is_none() && item.kind == ItemKind::Kubeconfig {
+                let message = "here stands no mapping with clusters, contexts and users".to_owned();
+                config.refused =
+                    Some(Refused { message, position: Position::of(text, root.span.start), span: root.span.clone() });
+            }
         }
         Some(config)
     }

@@ -171,6 +171,9 @@ pub(super) fn blank(item: usize, line: u32, speaker: Speaker, level: Level, text
 fn of_lines(number: usize, item: &Item) -> Vec<Message> {
     let asked = existing::namespace_of(&item.origin);
     let mut messages = events::rows(number, asked.as_deref(), &item.text);
+    if messages.is_empty() && item.kind == ItemKind::PodEvents {
+        messages = events::headless(number, &item.text);
+    }
     let rows: HashSet<u32> = messages.iter().map(|message| message.line).collect();
     let before_events = item.kind == ItemKind::PodEvents;
     let speaker = speaker_of(item);

@@ -133,7 +133,9 @@ impl Read {
             }
         }
         read.pods = pods::read(items, &read.objects);
+        read.pod_rows = existing::pod_rows(items);
         read.messages = messages::read(items, &read.objects, &read.pods);
+        events::settle_by_rows(&mut read.messages, &read.pod_rows);
         pulls::settle(&mut read.messages, &read.pods);
         gone::settle(&mut read.messages, items, &read.pods);
         (read.pulls, read.attempts) = pulls::read(items, &read.messages, &read.pods);
@@ -145,7 +147,6 @@ impl Read {
         read.postgres = postgres::Postgres::of(items);
         read.flows = conntrack::read(items);
         read.existing = existing::read(items, &read.objects);
-        read.pod_rows = existing::pod_rows(items);
         read.secrets = secrets::read(items, &read);
         read.facts = Facts::of(items);
         read.directories = registry::directories(items, &read);

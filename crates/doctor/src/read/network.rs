@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::pulls::Pull;
 use super::same_node;
 use super::times::{self, When};
-use crate::evidence::{Evidence, Item, ItemKind};
+use crate::evidence::{Evidence, Item, ItemKind, Origin};
 
 /// What the evidence says of a node's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,10 @@ fn chrony(line: &str) -> Option<f64> {
 fn others(evidence: &Evidence, pull: &Pull) -> Vec<When> {
     let mut times = Vec::new();
     for (number, item) in evidence.items().iter().enumerate() {
-        let other_node = item.origin.node().is_some_and(|node| !same_node(node, &pull.node) || pull.node.is_empty());
+        let other_node = match item.origin.node() {
+            Some(node) => pull.node.is_empty() || !same_node(node, &pull.node),
+            None => of_another_machine(&item.origin),
+        };
         for line in item.text.lines() {
             let line = line.trim();
             let told = match item.kind {
@@ -82,6 +85,12 @@ fn others(evidence: &Evidence, pull: &Pull) -> Vec<When> {
         }
     }
     times
+}
+
+/// Whether the origin names a machine in words: `admin host: date -u`, `my laptop: date`.
+fn of_another_machine(origin: &Origin) -> bool {
+    let label = origin.0.split_once(": ").map_or("", |(label, _)| label);
+    label.contains(' ') && label.split(' ').count() < 4 && label.chars().all(|one| one.is_alphanumeric() || one == ' ')
 }
 
 /// The age of an item's oldest event, in seconds.

@@ -153,6 +153,19 @@ pub enum Flaw {
     Capitals,
 }
 
+/// What scripts replace, in capitals between marks that no name has: `%TAG%`, `@TAG@`, `__TAG__`, `<TAG>`.
+fn placeholder(image: &str) -> Option<Range<usize>> {
+    for (open, close) in [("%", "%"), ("@@", "@@"), ("@", "@"), ("__", "__"), ("<", ">")] {
+        let Some(at) = image.find(open) else { continue };
+        let Some(length) = image[at + open.len()..].find(close).filter(|length| *length > 0) else { continue };
+        let name = &image[at + open.len()..][..length];
+        if name.chars().all(|one| one.is_ascii_uppercase() || one.is_ascii_digit() || one == '_') {
+            return Some(at..at + open.len() + length + close.len());
+        }
+    }
+    None
+}
+
 /// The flaw of a name, and the bytes of it.
 pub fn flaw(image: &str) -> Option<(Flaw, Range<usize>)> {
     if image.is_empty() {
@@ -163,6 +176,9 @@ pub fn flaw(image: &str) -> Option<(Flaw, Range<usize>)> {
     }
     if let Some(at) = image.find('$') {
         return Some((Flaw::Variable, at..image.len()));
+    }
+    if let Some(length) = placeholder(image) {
+        return Some((Flaw::Variable, length));
     }
     if let Some(length) = scheme(image) {
         return Some((Flaw::Scheme, 0..length));
@@ -262,6 +278,9 @@ mod tests {
         assert_eq!(found("https://cr.org/a"), some(Flaw::Scheme, "https://"));
         assert_eq!(found("cr.org/a:${TAG}"), some(Flaw::Variable, "${TAG}"));
         assert_eq!(found("cr.org/a:"), some(Flaw::Variable, ""));
+        assert_eq!(found("%REPO%:%TAG%"), some(Flaw::Variable, "%REPO%"));
+        assert_eq!(found("cr.org/a:__TAG__"), some(Flaw::Variable, "__TAG__"));
+        assert_eq!(found("cr.org/__a__:1"), None);
         assert_eq!(found("cr.org/a@sha256:0Ab"), None);
     }
 }

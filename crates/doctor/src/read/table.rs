@@ -30,13 +30,18 @@ impl<'a> Row<'a> {
 pub fn columns<'a>(text: &'a str, first: &str) -> Vec<Row<'a>> {
     let mut rows = Vec::new();
     let mut head: Vec<(usize, &str)> = Vec::new();
+    let mut squeezed = false;
     for (number, line) in text.lines().enumerate() {
         if line.trim_start().starts_with(first) {
             head = titles(line);
+            squeezed = head.len() == 1 && line.contains(' ');
+            if squeezed {
+                head = squeezed_titles(line);
+            }
         } else if line.trim().is_empty() {
             head.clear();
         } else if !head.is_empty() && !line.trim_start().starts_with("----") {
-            let starts = starts(line, &head);
+            let starts = if squeezed { squeezed_starts(line, &head) } else { starts(line, &head) };
             let cells = head.iter().enumerate().map(|(column, (_, title))| {
                 let end = starts.get(column + 1).copied().unwrap_or(line.len());
                 (*title, line.get(starts[column]..end).unwrap_or_default().trim())
@@ -59,9 +64,62 @@ fn titles(line: &str) -> Vec<(usize, &str)> {
     titles
 }
 
+/// Titles of two words, in heads whose blanks were squeezed (by a chat, a wiki, an `awk`).
+const TWO_WORDS: [&str; 4] = ["LAST SEEN", "ACCESS MODES", "NOMINATED NODE", "READINESS GATES"];
+
+/// The titles of such a head: its words. A sentence is no head.
+fn squeezed_titles(line: &str) -> Vec<(usize, &str)> {
+    let words = words(line);
+    if words.len() < 3 || words.iter().any(|(_, word)| !word.starts_with(|first: char| first.is_ascii_uppercase())) {
+        return titles(line);
+    }
+    let mut titles: Vec<(usize, &str)> = Vec::new();
+    for (at, word) in words {
+        if let Some((start, last)) = titles.last_mut()
+            && let whole = &line[*start..at + word.len()]
+            && TWO_WORDS.contains(&whole)
+        {
+            *last = whole;
+        } else {
+            titles.push((at, word));
+        }
+    }
+    titles
+}
+
+/// Where the cells of a squeezed row begin: each is a word, with what stands in brackets behind it (`3s (x4 over 5m)`);
+/// the last one holds the rest.
+fn squeezed_starts(line: &str, head: &[(usize, &str)]) -> Vec<usize> {
+    let mut starts: Vec<usize> = Vec::new();
+    let mut open = false;
+    for (at, word) in words(line) {
+        let bracket = word.starts_with('(') && !starts.is_empty();
+        if !open && !bracket && starts.len() < head.len() {
+            starts.push(at);
+        }
+        open = (open || bracket) && !word.ends_with(')');
+    }
+    starts.resize(head.len(), line.len());
+    starts
+}
+
+/// A line's words and where they begin.
+fn words(line: &str) -> Vec<(usize, &str)> {
+    let base = line.as_ptr() as usize;
+    line.split_whitespace().map(|word| (word.as_ptr() as usize - base, word)).collect()
+}
+
 /// Where a line's cells begin: at their titles, or before where a cell of the column began earlier because an earlier
 /// one was longer than its column.
 fn starts(line: &str, head: &[(usize, &str)]) -> Vec<usize> {
+    // A row that was moved under its head (an editor, a quote): as many cells as titles speak for themselves.
+    let cells = titles(line);
+    let bytes = line.as_bytes();
+    let begins = |at: usize| bytes.get(at).is_some_and(|byte| *byte != b' ') && (at == 0 || bytes[at - 1] == b' ');
+    let moved = !head.iter().all(|(at, _)| begins(*at));
+    if moved && cells.len() == head.len() {
+        return cells.into_iter().map(|(at, _)| at).collect();
+    }
     let mut starts = Vec::with_capacity(head.len());
     let mut least = 0;
     for (wanted, _) in head {
@@ -120,6 +178,22 @@ mod tests {
         let cells: Vec<_> = rows.iter().map(|row| (row.line, row.first(), row.get("READY"), row.get("X"))).collect();
         assert_eq!(cells, [(2, "a", "1/1", ""), (3, "a-long-long-name", "0/1", ""), (6, "b", "", "y")]);
         assert_eq!(rows[0].get("LAST SEEN"), "4m");
+    }
+
+    #[test]
+    fn blanks_may_be_squeezed_and_rows_moved() {
+        let rows = columns("NAME STATUS ROLES AGE VERSION\nw1 Ready <none> 9d v1.31.2\n", "NAME");
+        assert_eq!((rows[0].get("STATUS"), rows[0].get("VERSION")), ("Ready", "v1.31.2"));
+        let rows = columns(
+            "LAST SEEN TYPE REASON OBJECT MESSAGE\n3s (x4 over 5m) Warning Failed pod/a no such thing\n",
+            "LAST SEEN",
+        );
+        assert_eq!((rows[0].get("LAST SEEN"), rows[0].get("MESSAGE")), ("3s (x4 over 5m)", "no such thing"));
+        let text =
+            "  Type     Reason     Age  From     Message\n  Warning  Unhealthy  1m (x27 over 9m)  kubelet  it fails\n";
+        let rows = columns(text, "Type ");
+        assert_eq!((rows[0].get("Age"), rows[0].get("Message")), ("1m (x27 over 9m)", "it fails"));
+        assert!(columns("NAME of the thing is a word\nx y z\n", "NAME")[0].get("of").is_empty());
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Page<'_> {
         }
         let wrong = report.findings.iter().any(|found| found.severity < Severity::Note);
         if !wrong {
-            parts.insert(0, "nothing is wrong".to_owned());
+            parts.insert(0, self.relief().to_owned());
         }
         let seen = self.evidence.items().iter().filter(|item| item.kind != ItemKind::Unavailable).count();
         let unchecked = match report.unchecked.len() {
@@ -73,6 +73,16 @@ impl Page<'_> {
         };
         let s = if seen == 1 { "" } else { "s" };
         format!("{}: {seen} piece{s} of evidence looked at{unchecked}\n", parts.join(", "))
+    }
+
+    /// What no error and no warning means: of a text that nothing was recognised in, it means little.
+    fn relief(&self) -> &'static str {
+        let items = self.evidence.items();
+        if !items.is_empty() && items.iter().all(|item| item.kind == ItemKind::Text) {
+            "no fault is known that looks like this"
+        } else {
+            "nothing is wrong"
+        }
     }
 
     fn finding(&self, out: &mut String, found: &Finding) {

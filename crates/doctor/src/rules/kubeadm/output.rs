@@ -4,8 +4,14 @@ use crate::evidence::{Evidence, ItemKind};
 use crate::finding::Place;
 use crate::read::{Message, Speaker};
 
-const GOOD_ENDS: [&str; 4] =
-    ["has initialized successfully", "This node has joined the cluster", "SUCCESS! Your cluster", "was upgraded to"];
+const GOOD_ENDS: [&str; 6] = [
+    "has initialized successfully",
+    "This node has joined the cluster",
+    "SUCCESS! Your cluster",
+    "was upgraded to",
+    "successfully acquired lease",
+    "Successfully registered node",
+];
 
 /// Whether kubeadm got to its end after this message.
 pub fn is_over(evidence: &Evidence, message: &Message) -> bool {

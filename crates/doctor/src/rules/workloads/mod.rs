@@ -31,4 +31,11 @@ rules! {
     disruption_budget_blocks_evictions,
     node_pressure,
     autoscaler_without_metrics,
+    container_crashes,
+    claim_missing,
+    taint_not_tolerated,
+    rollout_stuck,
+    ingress_backend_missing,
+    certificate_request_pending,
+    dns_loop,
 }

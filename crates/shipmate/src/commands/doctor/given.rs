@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use doctor::{Evidence, Item, ItemKind, Origin, paste};
+use doctor::{Evidence, Item, ItemKind, Origin, examine, paste};
 
 use crate::cli::doctor::{Manifests, Subject, Text};
 
@@ -55,12 +55,25 @@ pub(super) fn manifest_items(paths: &[PathBuf]) -> anyhow::Result<Vec<Item>> {
 
 /// Reads pasted text.
 pub(super) fn text(arguments: &Text) -> anyhow::Result<Evidence> {
-    let text = read(&arguments.file)?;
-    let items = paste::split(&text);
-    if items.is_empty() {
+    let (text, left_out) = paste::thinned(read(&arguments.file)?);
+    if left_out > 0 {
+        eprintln!("note: {left_out} lines of this long text say again, with other numbers, what others say: left out");
+    }
+    let text = paste::cleaned(&text);
+    let evidence = Evidence::new(paste::split(&text));
+    if evidence.items().is_empty() {
         bail!("the text is empty: paste what kubectl, kubeadm, a journal or a file says");
     }
-    Ok(Evidence::new(items))
+    // Lines that a terminal cut are told from others by their width only: they are joined when nothing else helps.
+    if examine(&evidence).findings.is_empty()
+        && let Some(whole) = paste::joined(&text)
+    {
+        let whole = Evidence::new(paste::split(&whole));
+        if !examine(&whole).findings.is_empty() {
+            return Ok(whole);
+        }
+    }
+    Ok(evidence)
 }
 
 /// Writes a bundle: the old file or the whole new one is there, and nobody else may read it.
@@ -115,7 +128,7 @@ fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Reads a file or, for `-`, standard input. Bytes that are no UTF-8 become replacement characters.
+/// Reads a file or, for `-`, standard input, as [`paste::decoded`] understands it.
 fn read(file: &Path) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     let taken = if file == Path::new("-") {
@@ -127,7 +140,7 @@ fn read(file: &Path) -> anyhow::Result<String> {
     if bytes.len() as u64 > MAX_BYTES {
         bail!("{} is larger than {} MiB: cut it to what matters", shown(file), MAX_BYTES >> 20);
     }
-    Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    paste::decoded(bytes).map_err(|why| anyhow::anyhow!("{} {why}", shown(file)))
 }
 
 fn shown(file: &Path) -> String {

@@ -17,6 +17,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
+    directory(evidence, findings);
     let named = named_file(evidence, findings);
     let messages: Vec<&Message> = client::at_localhost(evidence).collect();
     if named || messages.is_empty() || !client::lost_contexts(evidence).0.is_empty() {
@@ -62,6 +63,17 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
 
 fn node(messages: &[&Message]) -> String {
     messages.first().map(|message| message.node.clone()).unwrap_or_default()
+}
+
+/// A directory that was named in a file's place.
+fn directory(evidence: &Evidence, findings: &mut Findings<'_>) {
+    for message in client::said(evidence, &["loading config file", "is a directory"]) {
+        let path = message.quoted_after("config file").unwrap_or("the path").to_owned();
+        let place = Place::Machine { node: message.node.clone(), what: "environment variable KUBECONFIG".to_owned() };
+        let finding = findings.proven(place, format!("{path} is a directory, where kubectl wants a file"));
+        finding.message(message);
+        finding.fix(Fix::manual("name the file in it").step(format!("ls -l {path}")).step(format!("export KUBECONFIG={path}/FILE")));
+    }
 }
 
 /// A file that was named and is not there: `--kubeconfig`, a warning of the loader.

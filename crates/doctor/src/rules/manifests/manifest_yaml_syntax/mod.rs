@@ -25,9 +25,18 @@ static LINE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?:error (?:parsing|reading) (?P<file>[^:]+): )?(?:YAML parse error on (?P<chart>[^:]+): )?(?:error converting YAML to JSON|error unmarshaling JSON|error parsing [^:]+): (?:error converting YAML to JSON: )?yaml: (?:unmarshal errors:)?(?:.*?line (?P<line>\d+): )?(?P<words>.*)").ok()
 });
 
+static TEMPLATE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"\{\{-?\s*(?:\.(?:Values|Chart|Release|Capabilities|Files|Template)\b|include\s+"|template\s+"|define\s+"|if\s|end\b|range\s|with\s|toYaml\s)[^}\n]*\}\}"#).ok()
+});
+
 fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
     let mut told = false;
     for file in &evidence.read().manifests {
+        if let Some(at) = template(&evidence.items()[file.item].text) {
+            told = true;
+            of_template(evidence, file, at, findings);
+            continue;
+        }
         for refused in &file.refused {
             told = true;
             of_refused(evidence, file, refused, findings);
@@ -63,6 +72,27 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
         finding.fix(Fix::manual("correct that line: quotes around values with `: ` or `#`, blanks instead of tabs, one level of indentation for siblings")
             .step("the fault is often one line above the one that is named"));
     }
+}
+
+/// The first action of a template of Helm. Others use double braces as well, but not with these words.
+fn template(text: &str) -> Option<std::ops::Range<usize>> {
+    let found = TEMPLATE.as_ref()?.find(text)?;
+    Some(found.range())
+}
+
+/// Whatever else is wrong with a template is not wrong with what it makes.
+fn of_template(evidence: &Evidence, file: &Manifest, at: std::ops::Range<usize>, findings: &mut Findings<'_>) {
+    let cause = format!("{} is a template of a Helm chart that was not rendered", file.file);
+    let finding = findings.proven(Place::Text { item: file.item, span: at }, cause);
+    finding.weigh(2);
+    for message in complaints(evidence) {
+        finding.message(message);
+    }
+    finding.fix(
+        Fix::manual("render the chart, and look at what comes out")
+            .step("helm template CHART | shipmate doctor manifests -")
+            .step("helm template CHART | kubectl apply -f -"),
+    );
 }
 
 fn at_line(evidence: &Evidence, item: usize, line: Option<String>) -> Place {

@@ -38,7 +38,7 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
             remedies(finding);
         }
     }
-    for row in read.pod_rows.iter().filter(|row| row.status == "Completed" && row.restarts > 0) {
+    for row in read.pod_rows.iter().filter(|row| row.status == "Completed" && row.may_restart()) {
         let namespace = row.namespace.as_deref().unwrap_or_default();
         if told || read.pods.iter().any(|pod| pod.name == row.name) {
             continue;
