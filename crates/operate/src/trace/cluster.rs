@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use doctor::owner::Holder;
+use doctor::read::conntrack::Tuple;
 use serde_json::Value;
 
 use super::flows::{Flow, NodeFlows};
@@ -16,6 +17,8 @@ use super::workloads::Workloads;
 
 /// Clocks of nodes were not compared: closer than this, a pod's own sockets are asked.
 const CLOSE: i64 = 60;
+/// So many entries are asked for one by one: beyond that, reading the whole table is no more work.
+const EXACT: usize = 5000;
 /// Annotations in which networks keep further addresses of a node.
 const ANNOTATIONS: [&str; 8] = [
     "projectcalico.org/IPv4Address",
@@ -101,6 +104,32 @@ impl Cluster {
     /// Adds flows that were seen to begin.
     pub fn add_recorded(&mut self, flows: Vec<Flow>, ends: &HashSet<End>) {
         self.table.add(flows, ends);
+    }
+
+    /// The reply tuples under which tables may know these ends, if all ends of servers are known; and not too many.
+    pub fn replies(&self, connections: &[(Seen, Server)], ends: &HashSet<End>) -> Option<Vec<Tuple>> {
+        let mut replies = HashSet::new();
+        for (seen, server) in connections {
+            let (end, towards) = match self.table.origin(seen, server) {
+                // What one table has translated, the one before it knows with both ends.
+                Ok(origin) if !origin.hops.is_empty() => (origin.end, origin.called.into_iter().collect()),
+                _ => (seen.client, server.ends()),
+            };
+            if ends.contains(&end) {
+                if towards.is_empty() {
+                    return None;
+                }
+                replies.extend(towards.into_iter().filter(|from| from.0.is_ipv4() == end.0.is_ipv4()).map(|from| {
+                    Tuple { source: from.0, source_port: from.1, destination: end.0, destination_port: end.1 }
+                }));
+            }
+        }
+        (replies.len() <= EXACT).then(|| replies.into_iter().collect())
+    }
+
+    /// Those of these ends of which no table has told anything yet.
+    pub fn unknown(&self, ends: &HashSet<End>) -> HashSet<End> {
+        ends.iter().copied().filter(|end| !self.table.knows(*end)).collect()
     }
 
     /// Ends that other nodes' tables still have to be asked for: what came out of one translation may be the result of

@@ -54,6 +54,72 @@ pub fn dump(node: &str, wanted: &dyn Fn(&Tuple, &Tuple) -> bool) -> io::Result<V
     }
 }
 
+/// The entries that have exactly these reply tuples, each asked for by itself: what the table has beside them costs
+/// nothing. Entries in zones of their own are not found so.
+///
+/// # Errors
+/// When the kernel refuses; without `CAP_NET_ADMIN` it does.
+pub fn find(node: &str, replies: &[Tuple]) -> io::Result<Vec<Flow>> {
+    let socket = Socket::new(NETLINK_NETFILTER)?;
+    let mut flows = Vec::new();
+    let mut buffer: Vec<u8> = Vec::with_capacity(BUFFER);
+    for reply in replies {
+        socket.send_to(&question(reply), &SocketAddr::new(0, 0), 0)?;
+        buffer.clear();
+        socket.recv(&mut buffer, 0)?;
+        let mut keep = |kind, body: &[u8]| {
+            if kind == NEW {
+                flows.extend(flow(body, node, &|_, found| found == reply));
+            }
+        };
+        match messages(&buffer, &mut keep) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            answer => drop(answer?),
+        }
+    }
+    Ok(flows)
+}
+
+/// `IPCTNL_MSG_CT_GET` with a `CTA_TUPLE_REPLY`.
+fn question(reply: &Tuple) -> Vec<u8> {
+    /// `AF_INET` and `AF_INET6`, and where the attributes of their addresses begin.
+    const FAMILIES: [(u8, u16); 2] = [(2, 1), (10, 3)];
+    /// `NLM_F_REQUEST`.
+    const REQUEST: u16 = 1;
+    /// `NLA_F_NESTED`.
+    const NESTED: u16 = 0x8000;
+    let octets = |address: IpAddr| match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    };
+    let (family, first) = FAMILIES[usize::from(reply.source.is_ipv6())];
+    let addresses = [attribute(first, &octets(reply.source)), attribute(first + 1, &octets(reply.destination))];
+    let protocol = [
+        attribute(1, &[TCP]),
+        attribute(2, &reply.source_port.to_be_bytes()),
+        attribute(3, &reply.destination_port.to_be_bytes()),
+    ];
+    let tuple = [attribute(NESTED | 1, &addresses.concat()), attribute(NESTED | 2, &protocol.concat())];
+    let body = attribute(NESTED | 2, &tuple.concat());
+    let mut bytes = Vec::with_capacity(HEADER + NETFILTER_HEADER + body.len());
+    bytes.extend(((HEADER + NETFILTER_HEADER + body.len()) as u32).to_ne_bytes());
+    bytes.extend(GET.to_ne_bytes());
+    bytes.extend(REQUEST.to_ne_bytes());
+    bytes.extend([0; 8]);
+    bytes.extend([family, 0, 0, 0]);
+    bytes.extend(body);
+    bytes
+}
+
+fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(4 + aligned(value.len()));
+    bytes.extend((value.len() as u16 + 4).to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(value);
+    bytes.resize(aligned(bytes.len()), 0);
+    bytes
+}
+
 /// All families, all protocols: the kernel's filters are newer than many kernels.
 fn request() -> Vec<u8> {
     let length = HEADER + NETFILTER_HEADER;
@@ -181,15 +247,6 @@ fn aligned(length: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        bytes.extend((value.len() as u16 + 4).to_ne_bytes());
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend(value);
-        bytes.resize(aligned(bytes.len()), 0);
-        bytes
-    }
-
     fn side(kind: u16, from: IpAddr, from_port: u16, to: IpAddr, to_port: u16, protocol: u8) -> Vec<u8> {
         let octets = |address: IpAddr| match address {
             IpAddr::V4(address) => address.octets().to_vec(),
@@ -262,6 +319,27 @@ mod tests {
             // Lengths that agree with what is there, attributes that do not.
             torn[..4].copy_from_slice(&(cut as u32).to_ne_bytes());
             flows_of(&torn, &|_, _| true).unwrap();
+        }
+    }
+
+    #[test]
+    fn one_entry_is_asked_for_by_its_reply() {
+        let tuple = |from: &str, to: &str| Tuple {
+            source: from.parse().unwrap(),
+            source_port: 5432,
+            destination: to.parse().unwrap(),
+            destination_port: 777,
+        };
+        for (from, to) in [("192.0.2.1", "198.51.100.7"), ("2001:db8::1", "2001:db8::2")] {
+            let bytes = question(&tuple(from, to));
+            assert_eq!(bytes.len(), u32::from_ne_bytes(*bytes.first_chunk().unwrap()) as usize);
+            let (kind, inner) = attributes(&bytes[HEADER + NETFILTER_HEADER..]).next().unwrap();
+            assert_eq!((kind, super::tuple(inner)), (2, Some(tuple(from, to))));
+        }
+        // Nobody has these: an empty answer, or the right is missing.
+        match find("here", &[tuple("192.0.2.1", "198.51.100.7"), tuple("2001:db8::1", "2001:db8::2")]) {
+            Ok(flows) => assert_eq!(flows, []),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}"),
         }
     }
 

@@ -73,6 +73,8 @@ pub type Fits = Arc<dyn Fn(&Tuple, &Tuple) -> bool + Send + Sync>;
 pub struct Wanted {
     /// Which are.
     pub is: Fits,
+    /// If these reply tuples are all that is wanted: they are then asked for one by one, where that is possible.
+    pub exact: Option<Arc<Vec<Tuple>>>,
     /// Words of which each line of a wanted flow has one, as `conntrack -L` prints them: `sport=5432 `.
     pub words: Vec<String>,
 }
@@ -116,9 +118,12 @@ async fn of_node(way: &dyn Access, wanted: &Wanted) -> NodeFlows {
 
 async fn by_netlink(way: &dyn Access, wanted: &Wanted) -> Result<io::Result<Vec<Flow>>, AccessError> {
     let answer = Arc::new(Mutex::new(None));
-    let (place, wanted, node) = (answer.clone(), wanted.is.clone(), way.node().to_owned());
+    let (place, wanted, node) = (answer.clone(), wanted.clone(), way.node().to_owned());
     let work = move || {
-        let read = conntrack::dump(&node, wanted.as_ref());
+        let read = match &wanted.exact {
+            Some(replies) => conntrack::find(&node, replies),
+            None => conntrack::dump(&node, wanted.is.as_ref()),
+        };
         if let Ok(mut place) = place.lock() {
             *place = Some(read);
         }
@@ -190,8 +195,11 @@ mod tests {
             Ran { code: Some(1), stderr: b"cat: /proc/net/nf_conntrack: Permission denied\n".to_vec(), ..told.clone() };
         let ways: Vec<Arc<dyn Access>> =
             vec![Arc::new(Elsewhere(told)), Arc::new(Elsewhere(refused)), Arc::new(Local::new("here"))];
-        let wanted =
-            Wanted { is: Arc::new(|_, reply| reply.source_port == 5432), words: vec!["sport=5432 ".to_owned()] };
+        let wanted = Wanted {
+            is: Arc::new(|_, reply| reply.source_port == 5432),
+            exact: None,
+            words: vec!["sport=5432 ".to_owned()],
+        };
         let read = of_nodes(&ways, &wanted).await;
         assert_eq!((read[0].means.as_str(), read[0].flows.len()), ("/proc/net/nf_conntrack", 1));
         assert_eq!(read[0].flows[0].original.source.to_string(), "10.1.0.7");

@@ -34,6 +34,12 @@ pub struct Server {
 }
 
 impl Server {
+    /// All its ends; none if its addresses are not known.
+    pub fn ends(&self) -> Vec<End> {
+        let ends = |address: &IpAddr| self.ports.iter().map(|port| (*address, *port)).collect::<Vec<End>>();
+        self.addresses.iter().flat_map(ends).collect()
+    }
+
     fn is(&self, end: End) -> bool {
         self.ports.contains(&end.1) && (self.addresses.is_empty() || self.addresses.contains(&end.0))
     }
@@ -97,6 +103,11 @@ impl Table {
     /// Whether tables were asked for this end.
     pub fn was_asked(&self, end: End) -> bool {
         self.asked.contains(&end)
+    }
+
+    /// Whether a flow is known that a server sees from this end.
+    pub fn knows(&self, end: End) -> bool {
+        self.flows.contains_key(&end)
     }
 
     /// All flows.

@@ -29,14 +29,14 @@ fn a_release_comes_changes_and_goes() {
     assert_eq!(cluster.kubectl("get secret -o name"), "");
 }
 
-fn helm(cluster: &Cluster, line: &str) -> Answer {
+pub fn helm(cluster: &Cluster, line: &str) -> Answer {
     let mut command = cluster.command(tool("helm"));
     command.args(words(line));
     Running::start(command).finish()
 }
 
 /// A chart of two templates and notes; its directory.
-fn chart(cluster: &Cluster) -> String {
+pub fn chart(cluster: &Cluster) -> String {
     cluster.write("site/Chart.yaml", "apiVersion: v2\nname: site\nversion: 0.1.0\n");
     cluster.write("site/values.yaml", "replicas: 1\ncolour: blue\n");
     cluster.write("site/templates/NOTES.txt", "Ahoy from {{ .Release.Name }}\n");

@@ -14,6 +14,7 @@ mod drills;
 mod export;
 mod helm;
 mod inside;
+mod lasting;
 mod life;
 mod nodes;
 mod output;

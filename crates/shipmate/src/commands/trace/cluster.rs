@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use doctor::read::conntrack::Tuple;
 use futures::future::join_all;
 use operate::access::{Access, Local};
 use operate::collect::api::Node;
@@ -134,24 +135,46 @@ impl Known {
             if ends.is_empty() {
                 break;
             }
-            let kept = ends.clone();
-            let wanted = Wanted {
-                is: Arc::new(move |_, reply| kept.contains(&(reply.destination, reply.destination_port))),
-                words: ports.iter().map(|port| format!("sport={port} ")).collect(),
-            };
-            let of_nodes: HashSet<String> =
-                ends.iter().filter_map(|end| self.cluster.node_of(end.0)).map(str::to_owned).collect();
             let mut more = if round == 0 { gateways.to_vec() } else { Vec::new() };
             let unknown = |end: &End| here.contains(&end.0) && self.cluster.node_of(end.0).is_none();
             if round == 0 && ends.iter().any(unknown) {
                 more.push(Arc::new(Local::new("this machine")));
             }
-            let read = self.read(reached, &wanted, &|node| of_nodes.contains(&node.name), more).await;
-            self.cluster.add_flows(read, &ends);
+            let exact = self.cluster.replies(connections, &ends);
+            let whole = self.read_ends(reached, &ends, &ports, exact, more.clone()).await;
+            // What was not found so is looked for in whole tables: it may be known to them by another address of the server.
+            let missed = self.cluster.unknown(&ends);
+            if !whole && !missed.is_empty() {
+                self.read_ends(reached, &missed, &ports, None, more).await;
+            }
             ends = self.cluster.next_ends(connections);
         }
         let questions = self.cluster.questions(connections);
         self.answer(reached, questions).await;
+    }
+
+    /// Reads what the nodes that have these ends know of them; whether that were whole tables.
+    async fn read_ends(
+        &mut self,
+        reached: &Reached,
+        ends: &HashSet<End>,
+        ports: &BTreeSet<u16>,
+        exact: Option<Vec<Tuple>>,
+        more: Vec<Arc<dyn Access>>,
+    ) -> bool {
+        let kept = ends.clone();
+        let whole = exact.is_none();
+        let wanted = Wanted {
+            is: Arc::new(move |_, reply| kept.contains(&(reply.destination, reply.destination_port))),
+            exact: exact.map(Arc::new),
+            words: ports.iter().map(|port| format!("sport={port} ")).collect(),
+        };
+        let of_nodes: HashSet<String> =
+            ends.iter().filter_map(|end| self.cluster.node_of(end.0)).map(str::to_owned).collect();
+        let read = self.read(reached, &wanted, &|node| of_nodes.contains(&node.name), more).await;
+        let all_whole = read.iter().all(|node| node.failed.is_some() || node.means != "netlink");
+        self.cluster.add_flows(read, ends);
+        whole || all_whole
     }
 
     /// Asks nodes for processes and sockets, all at once.

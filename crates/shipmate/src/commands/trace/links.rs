@@ -49,7 +49,7 @@ async fn of_server(
         (original.destination_port == port && ends.contains(&original.destination))
             || (reply.source_port == port && ends.contains(&reply.source))
     };
-    let wanted = Wanted { is: Arc::new(is), words: vec![format!("port={port} ")] };
+    let wanted = Wanted { is: Arc::new(is), exact: None, words: vec![format!("port={port} ")] };
     let (links, read) = look(reached, known, None, wanted).await?;
     if read == 0 {
         bail!("no node's table of connections could be read:\n  {}", known.notes.join("\n  "));
@@ -82,7 +82,8 @@ pub(super) async fn pod(arguments: &TracePod) -> anyhow::Result<()> {
     }
     let ends = own.clone();
     let is = move |original: &Tuple, reply: &Tuple| ends.contains(&original.source) || ends.contains(&reply.source);
-    let wanted = Wanted { is: Arc::new(is), words: own.iter().map(|address| format!("src={address} ")).collect() };
+    let wanted =
+        Wanted { is: Arc::new(is), exact: None, words: own.iter().map(|address| format!("src={address} ")).collect() };
     let (mut links, read) = look(&reached, &mut known, Some(&node), wanted).await?;
     links.retain(|link| arguments.all || link.state == "ESTABLISHED");
     if place.host_network {

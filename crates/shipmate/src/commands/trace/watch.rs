@@ -122,5 +122,5 @@ fn wanted(server: &Server) -> Wanted {
     let is = move |reply: End| {
         server.ports.contains(&reply.1) && (server.addresses.is_empty() || server.addresses.contains(&reply.0))
     };
-    Wanted { is: Arc::new(move |_, reply| is((reply.source, reply.source_port))), words: Vec::new() }
+    Wanted { is: Arc::new(move |_, reply| is((reply.source, reply.source_port))), exact: None, words: Vec::new() }
 }
