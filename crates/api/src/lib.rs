@@ -4,6 +4,7 @@
 //! Readers get a [`View`]; whoever wants a change writes it into a [`Plan`].
 
 pub mod age;
+pub mod apply;
 pub mod field;
 pub mod kind;
 pub mod names;

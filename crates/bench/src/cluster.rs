@@ -139,6 +139,29 @@ impl Cluster {
         })
     }
 
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// Runs the program on the cluster; how long that took, and what it printed.
+    pub(crate) fn output(&self, arguments: &[&str]) -> anyhow::Result<(Duration, String)> {
+        let mut command = Command::new(&self.shipmate);
+        command.args(arguments).env("SHIPMATE_HOME", self.home.path()).env("KUBECONFIG", self.kubeconfig());
+        let started = Instant::now();
+        let output = command.stdin(Stdio::null()).stderr(Stdio::piped()).output().context("run shipmate")?;
+        let took = started.elapsed();
+        if !output.status.success() {
+            bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok((took, String::from_utf8(output.stdout).context("shipmate printed something else than text")?))
+    }
+
+    /// All real nodes.
+    pub(crate) fn nodes(&self) -> anyhow::Result<Vec<sandbox::node::Node>> {
+        Ok(self.found()?.nodes())
+    }
+
     /// The first real node.
     pub(crate) fn node(&self) -> anyhow::Result<sandbox::node::Node> {
         self.found()?.nodes().into_iter().next().context("the cluster has no real node")

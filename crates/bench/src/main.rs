@@ -18,6 +18,7 @@ mod samples;
 mod scale;
 mod size;
 mod start;
+mod trace;
 mod watchers;
 mod writes;
 
@@ -43,7 +44,7 @@ struct Arguments {
 }
 
 /// Every benchmark, in the order in which they run: those that need a quiet machine first.
-const NAMES: &[&str] = &["size", "start", "pod", "idle", "doctor", "scale", "writes", "list"];
+const NAMES: &[&str] = &["size", "start", "pod", "idle", "doctor", "trace", "scale", "writes", "list"];
 
 fn main() -> anyhow::Result<()> {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
@@ -79,6 +80,7 @@ fn main() -> anyhow::Result<()> {
 async fn measure(name: &str, shipmate: &Path, report: &Report) -> anyhow::Result<()> {
     match name {
         "doctor" => doctor::measure(shipmate, report),
+        "trace" => trace::measure(shipmate, report),
         "size" => size::measure(shipmate, report),
         "start" => start::measure(shipmate, report).await,
         "pod" => pod::measure(shipmate, report).await,

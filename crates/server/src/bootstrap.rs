@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::route::Served;
-use crate::write::{self, Modify, Op, Part};
+use crate::write::{self, Manager, Modify, Op, Part};
 use crate::{Door, Server, User, auth};
 
 /// How often is looked for the Service of the API server.
@@ -59,6 +59,7 @@ impl Server {
             name: &name,
             part: Part::Main,
             dry_run: false,
+            manager: Manager::default(),
         };
         match write::create(&op, object.clone()).await {
             Err(status) if status.reason == Reason::AlreadyExists => {}

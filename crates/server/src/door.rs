@@ -12,7 +12,7 @@ use crate::events::{self, Wanted};
 use crate::http::json::Parsed;
 use crate::route::Served;
 use crate::subresource::{binding, scale};
-use crate::write::{self, DeleteOptions, Modify, Op, Outcome, Part, Preconditions, Validation};
+use crate::write::{self, DeleteOptions, Manager, Modify, Op, Outcome, Part, Preconditions, Validation};
 use crate::{Attributes, Server, User, auth};
 
 /// In-process access, with the authorization, admission and validation of HTTP requests. Cheap to clone.
@@ -124,7 +124,16 @@ impl Door {
         };
         auth::authorize(&self.server.auth, &self.server.store.view(), user, &attributes)?;
         let namespace = if served.kind.namespaced { namespace } else { "" };
-        Ok(Op { server: &self.server, user, served: served.clone(), namespace, name, part, dry_run: false })
+        Ok(Op {
+            server: &self.server,
+            user,
+            served: served.clone(),
+            namespace,
+            name,
+            part,
+            dry_run: false,
+            manager: Manager::component(user),
+        })
     }
 
     /// The schema's part of validation, as for a body.

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::route::Served;
-use crate::write::{self, Modify, Op, Part, meta};
+use crate::write::{self, Manager, Modify, Op, Part, meta};
 use crate::{Server, User};
 
 /// Events that differ in their message alone and are kept apart.
@@ -89,6 +89,7 @@ pub(crate) async fn record(
         name: &name,
         part: Part::Main,
         dry_run: false,
+        manager: Manager::default(),
     };
     let now = meta::time(view.now());
     if same.is_some() {

@@ -24,6 +24,8 @@ const PAGE: usize = 500;
 pub(crate) struct Reached {
     /// Its API server.
     pub(crate) server: String,
+    /// The context by which it was chosen.
+    pub(crate) context: String,
     /// A client.
     pub(crate) client: Client,
     /// The sandbox that it is, if it is one of this machine.
@@ -76,7 +78,7 @@ pub(crate) async fn connect(reach: &Reach) -> anyhow::Result<Reached> {
         return Err(NotRunning::Stopped(cluster.config().name.clone()).into());
     }
     let client = Client::try_from(chosen.config).context("make an API client")?;
-    Ok(Reached { server, client, sandbox, reach: reach.clone() })
+    Ok(Reached { server, context: chosen.context, client, sandbox, reach: reach.clone() })
 }
 
 impl Reached {

@@ -39,6 +39,12 @@ fn objects_that_fit_are_left_alone() {
             "apps/Deployment",
             deployment(json!({"strategy": {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 1}}})),
         ),
+        (
+            "apiextensions.k8s.io/CustomResourceDefinition",
+            json!({"spec": {"versions": [{"name": "v1", "schema": {"openAPIV3Schema": {"properties": {
+                "size": {"type": "integer", "default": 1, "enum": [1, 2], "example": [null]},
+                "name": {"type": "string", "default": "x"}}}}}]}}),
+        ),
         ("apps/ControllerRevision", json!({"data": {"any": {"thing": [1, null]}}, "revision": 3})),
         ("metadata", json!({"metadata": {"managedFields": [{"fieldsV1": {"f:spec": {".": {}}}, "manager": "m"}]}})),
         ("coordination.k8s.io/Lease", json!({"spec": {"renewTime": "2026-01-02T03:04:05.000006Z"}})),

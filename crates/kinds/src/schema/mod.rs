@@ -18,7 +18,7 @@ mod patch_cases;
 
 use std::sync::{Arc, LazyLock};
 
-use api::schema::{Definition, Reader, Root, SchemaSet};
+use api::schema::{Definition, Node, Reader, Root, SchemaSet};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
@@ -64,7 +64,11 @@ impl Collector {
                 continue;
             }
             // A schema that does not read would be a bug of k8s-openapi; free-form is then the safe answer.
-            let node = self.reader.read(schema).unwrap_or_default();
+            let mut node = self.reader.read(schema).unwrap_or_default();
+            if name.ends_with(".apiextensions.v1.JSON") {
+                // Any JSON at all, whatever the generated schema says of objects.
+                node = Node { description: node.description, ..Node::default() };
+            }
             self.definitions.push(Definition { name: self.reader.share(name), node, kinds: Vec::new() });
             // The generator needs to know the name alone; all JSON at once would be several times the schema.
             *schema = Value::Null;

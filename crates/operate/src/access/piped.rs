@@ -76,6 +76,9 @@ impl Piped {
 
 /// The words that say why, of ssh's or bash's.
 fn reason(words: &str) -> Option<String> {
+    if let Some(host_key) = super::ssh::host_key(words) {
+        return Some(host_key);
+    }
     let line = words.lines().map(str::trim).find(|line| {
         [
             "open failed",

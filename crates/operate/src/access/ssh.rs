@@ -127,9 +127,9 @@ impl Ssh {
     }
 
     fn unreachable(&self, words: &str) -> AccessError {
-        let why = match last_line(words) {
-            "" => "ssh gave no reason".to_owned(),
-            why => why.to_owned(),
+        let why = match host_key(words).unwrap_or_else(|| last_line(words).to_owned()) {
+            none if none.is_empty() => "ssh gave no reason".to_owned(),
+            why => why,
         };
         AccessError::Unreachable { node: self.node.clone(), why }
     }
@@ -145,6 +145,18 @@ async fn is_known(host: &str, config: Option<&Path>) -> bool {
     let told = finish(host, "ssh", command, Input::Nothing, LOOKUP).await.map(|ran| ran.text()).unwrap_or_default();
     let renamed = told.lines().any(|line| line.strip_prefix("hostname ").is_some_and(|name| name != host));
     renamed || matches!(tokio::time::timeout(LOOKUP, tokio::net::lookup_host((host, 22))).await, Ok(Ok(_)))
+}
+
+/// What is wrong with a host's key: ssh tells it above its last line.
+pub(super) fn host_key(words: &str) -> Option<String> {
+    if words.contains("HOST IDENTIFICATION HAS CHANGED") {
+        let place = words.lines().find_map(|line| line.trim().strip_prefix("Offending ")?.split_once(" key in "));
+        let place = place.map(|(_, place)| format!(" ({})", place.trim())).unwrap_or_default();
+        return Some(format!("its host key is not the one that is known{place}: find out why, then `ssh-keygen -R`"));
+    }
+    let unknown = words.lines().find(|line| line.contains(" host key is known for "))?;
+    let line = unknown.split(" and you have").next().unwrap_or(unknown).trim();
+    Some(format!("{line}: connect once by hand"))
 }
 
 fn last_line(words: &str) -> &str {
@@ -261,6 +273,20 @@ mod tests {
         assert_eq!(quoted(""), "''");
         assert_eq!(quoted("a b$c"), "'a b$c'");
         assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_host_key_is_told() {
+        let changed = "@@@@@@@@@@\r\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\n@@@@@@@@@@\r\n\
+            Offending ED25519 key in /root/.ssh/known_hosts:3\r\nHost key verification failed.\r\n";
+        assert!(
+            host_key(changed)
+                .unwrap()
+                .starts_with("its host key is not the one that is known (/root/.ssh/known_hosts:3)")
+        );
+        let unknown = "No ED25519 host key is known for n1 and you have requested strict checking.\r\nHost key verification failed.\r\n";
+        assert_eq!(host_key(unknown).unwrap(), "No ED25519 host key is known for n1: connect once by hand");
+        assert_eq!(host_key("ssh: connect to host n1 port 22: Connection refused\r\n"), None);
     }
 
     #[test]

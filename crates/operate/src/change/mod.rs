@@ -18,6 +18,7 @@ pub use apply::{apply, restart};
 pub use ground::Ground;
 pub(crate) use object::touched;
 pub use plan::{FileChange, ObjectChange, Plan, Refusal};
+pub(crate) use receipt::state;
 pub use receipt::{Receipt, Record, Restarted, Store};
 pub use undo::{Undone, undo};
 

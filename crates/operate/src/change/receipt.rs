@@ -95,6 +95,14 @@ pub struct Receipt {
     pub undone: bool,
 }
 
+/// What Shipmate keeps for this user: `$XDG_STATE_HOME/shipmate`, or that below `~/.local/state`. `None` without a home.
+pub(crate) fn state() -> Option<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = variable("XDG_STATE_HOME").filter(|path| path.is_absolute());
+    let state = state.or_else(|| variable("HOME").map(|home| home.join(".local/state")))?;
+    Some(state.join("shipmate"))
+}
+
 /// Where receipts lie.
 #[derive(Clone, Debug)]
 pub struct Store(PathBuf);
@@ -107,10 +115,7 @@ impl Store {
 
     /// `$XDG_STATE_HOME/shipmate/receipts`, or that below `~/.local/state`. `None` without a home.
     pub fn of_user() -> Option<Self> {
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let state = variable("XDG_STATE_HOME").filter(|path| path.is_absolute());
-        let state = state.or_else(|| variable("HOME").map(|home| home.join(".local/state")))?;
-        Some(Self(state.join("shipmate/receipts")))
+        state().map(|state| Self(state.join("receipts")))
     }
 
     /// The directory of a receipt.

@@ -84,7 +84,7 @@ pub fn hide(object: &mut Value, secrets: Secrets) {
     if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
         annotations.remove(LAST_APPLIED);
     }
-    if secrets == Secrets::Plain {
+    if secrets != Secrets::Omit {
         return;
     }
     let Some(fields) = object.as_object_mut() else { return };

@@ -11,7 +11,7 @@ use super::ask::{self, Page, Refused};
 use super::defaults::{Defaults, Pattern};
 use super::index::{Failed, Index};
 use super::kinds::{self, Kind};
-use super::{ExportError, Options, choose, clean};
+use super::{ExportError, Options, Secrets, choose, clean, helm};
 
 /// Lists under way at the same time.
 const AT_ONCE: usize = 6;
@@ -168,11 +168,15 @@ fn chosen(kind: &Kind, mut object: Value, options: &Options, index: &mut Index) 
         return None;
     }
     let is_secret = kind.group.is_empty() && kind.kind == "Secret";
-    if is_secret && object["type"] == "helm.sh/release.v1" {
-        let release = metadata["labels"]["name"].as_str().unwrap_or(name);
-        let space = metadata["namespace"].as_str().unwrap_or_default();
-        index.helm_releases.insert(format!("{space}/{release}"));
+    if helm::is_memory(&object) {
+        helm::remember(&object, &mut index.helm);
+        if options.secrets == Secrets::Omit && !options.all && !options.raw {
+            let reasons = index.objects_left_out.entry(kind.shown()).or_default();
+            reasons.entry(helm::FORGOTTEN.to_owned()).or_default().insert(full);
+            return None;
+        }
     }
+    helm::claim(&object, &mut index.helm);
     if !options.raw {
         let mut removed = BTreeSet::new();
         clean::clean(&mut object, &mut removed);

@@ -52,7 +52,7 @@ impl fmt::Display for Key {
 }
 
 /// An export that was read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Export {
     /// Its `_export.json`.
     pub index: Index,

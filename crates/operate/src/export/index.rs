@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::helm::Releases;
+use super::secrets::Encryption;
 use super::{Options, group_and_kind};
 
 /// Its name.
@@ -39,14 +41,17 @@ pub struct Index {
     pub objects_left_out: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
     /// Fields that were left out, by kind.
     pub fields_left_out: BTreeMap<String, BTreeSet<String>>,
+    /// For whom secrets' values are encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
     /// Fields that were left out where the server sets the same by itself, by kind.
     pub defaults_left_out: BTreeMap<String, BTreeSet<String>>,
     /// Kinds of which objects have such fields in their files nevertheless, and why it could not be told.
     pub defaults_kept: BTreeMap<String, BTreeSet<String>>,
     /// Secrets without their values.
     pub secrets_without_values: BTreeSet<String>,
-    /// Releases of Helm: their objects are in the export, what Helm remembers of them is a secret.
-    pub helm_releases: BTreeSet<String>,
+    /// Releases of Helm: with secrets encrypted or in the clear, what Helm remembers of them is in the files.
+    pub helm: Releases,
     /// What could not be read.
     pub failed: Vec<Failed>,
 }

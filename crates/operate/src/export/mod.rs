@@ -12,14 +12,21 @@ mod collect;
 pub mod compare;
 mod defaults;
 mod files;
+pub mod git;
+pub mod helm;
 mod index;
 mod kinds;
+mod leftovers;
 pub mod page;
 mod place;
 pub mod restore;
+pub mod secrets;
 mod staging;
+#[cfg(test)]
+mod trials;
 mod yaml;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +38,7 @@ pub use files::{Export, Key, read};
 pub use index::{Failed, INDEX, Index};
 pub use kinds::Kind;
 
+use secrets::{Sealing, SecretError, Vault};
 use staging::Staging;
 
 /// How files are laid out.
@@ -51,6 +59,8 @@ pub enum Secrets {
     /// They are left out; an annotation names their keys.
     #[default]
     Omit,
+    /// They are in the files, encrypted to somebody.
+    Age,
     /// They are in the files, in the clear.
     Plain,
 }
@@ -109,6 +119,17 @@ pub enum ExportError {
         /// What is wrong with it.
         why: String,
     },
+    /// Somebody else writes there.
+    #[error("another export into {0} is under way: wait for its end")]
+    Busy(PathBuf),
+    /// The new export is in place, and something is left to be done.
+    #[error(
+        "the new export is in place, but what others keep there was not all moved ({0}): export again goes on with it"
+    )]
+    Unfinished(Box<ExportError>),
+    /// Secrets can't be encrypted or decrypted.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// Reading or writing failed.
     #[error("{what} {path}: {source}")]
     Io {
@@ -137,6 +158,10 @@ pub struct Exported {
     pub objects: usize,
     /// Files of an earlier export that stay, because their kind could not be read now.
     pub kept: usize,
+    /// Why all secrets were encrypted anew, if they were.
+    pub anew: Option<&'static str>,
+    /// The files that are the export's now, and those that were before.
+    pub paths: BTreeSet<PathBuf>,
 }
 
 /// Exports a cluster into a directory. `told` hears how many objects are written so far.
@@ -149,15 +174,24 @@ pub async fn export(
     client: &kube::Client,
     directory: &Path,
     options: &Options,
+    sealing: &Sealing,
     mut told: impl FnMut(usize),
 ) -> Result<Exported, ExportError> {
+    leftovers::tidy(directory)?;
     let earlier = files::earlier(directory)?;
+    let vault = match options.secrets {
+        Secrets::Age => Some(Vault::open(sealing, earlier.as_ref())?),
+        _ => None,
+    };
     let mut staging = Staging::beside(directory, options.secrets == Secrets::Plain)?;
     let mut objects = 0;
-    let index = collect(client, options, |collected| {
+    let mut index = collect(client, options, |collected| {
         match collected {
             Collected::Object(Object { kind, value, short, .. }) => {
-                let value = short.unwrap_or(value);
+                let mut value = short.unwrap_or(value);
+                if let Some(vault) = vault.as_ref().filter(|_| Key::of(&value).is_secret()) {
+                    vault.seal(&mut value)?;
+                }
                 let metadata = &value["metadata"];
                 let name = metadata["name"].as_str().unwrap_or_default();
                 let path = place::place(options.layout, &kind.group, &kind.kind, metadata["namespace"].as_str(), name);
@@ -171,19 +205,23 @@ pub async fn export(
     })
     .await?;
     let mut kept = 0;
-    let mut ours = std::collections::BTreeSet::from([PathBuf::from(INDEX)]);
-    if let Some(earlier) = earlier {
+    let mut ours = BTreeSet::from([PathBuf::from(INDEX)]);
+    if let Some(earlier) = &earlier {
         for (path, object) in earlier.own() {
             ours.insert(path.clone());
             if index.hides(object) && !staging.has(path) {
+                secrets::may_stay(path, object, earlier, vault.as_ref())?;
                 staging.keep(directory, path)?;
                 kept += 1;
             }
         }
     }
+    let anew = vault.as_ref().and_then(Vault::anew);
+    index.encryption = vault.map(Vault::close).transpose()?;
     staging.write("", Path::new(INDEX), &index.text())?;
+    let paths = ours.iter().cloned().chain(staging.paths()).collect();
     staging.take_place(directory, &ours)?;
-    Ok(Exported { index, objects, kept })
+    Ok(Exported { index, objects, kept, anew, paths })
 }
 
 /// Group and kind of an object.

@@ -6,14 +6,17 @@ use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
 use tempfile::TempDir;
 
 use super::ExportError;
+use super::leftovers::{self, MARK, PREFIX};
 
 /// Files that are being written. Dropping it removes them.
 pub(super) struct Staging {
     directory: TempDir,
+    /// Says that somebody works in it.
+    _held: Flock<fs::File>,
     /// Whether only the owner may read the files.
     private: bool,
     folders: BTreeSet<PathBuf>,
@@ -29,11 +32,17 @@ impl Staging {
         let mode = if private { 0o700 } else { 0o777 };
         // The umask applies.
         let directory = tempfile::Builder::new()
-            .prefix(".shipmate-export-")
+            .prefix(PREFIX)
             .permissions(fs::Permissions::from_mode(mode))
             .tempdir_in(parent)
             .map_err(ExportError::io("make a directory in", parent))?;
-        Ok(Self { directory, private, folders: BTreeSet::new(), files: HashMap::new() })
+        let path = directory.path();
+        let opened = fs::File::open(path).map_err(ExportError::io("open", path))?;
+        // Whoever looks for leftovers holds it for a moment only.
+        let held = Flock::lock(opened, FlockArg::LockExclusive).map_err(|(_, error)| error.into());
+        let _held = held.map_err(ExportError::io("lock", path))?;
+        leftovers::mark(path, &target)?;
+        Ok(Self { directory, _held, private, folders: BTreeSet::new(), files: HashMap::new() })
     }
 
     /// Writes a file of a kind.
@@ -79,6 +88,11 @@ impl Staging {
         self.files.contains_key(path)
     }
 
+    /// The files that there are.
+    pub(super) fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        self.files.keys().cloned()
+    }
+
     /// How many files there are.
     pub(super) fn written(&self) -> usize {
         self.files.len()
@@ -93,23 +107,30 @@ impl Staging {
             fs::rename(&new, target).map_err(ExportError::io("put in place", target))?;
             // It is in place now: nothing is left to be removed.
             let _ = self.directory.keep();
-            return Ok(());
+            return unmark(target);
         }
+        let Some(_held) = leftovers::hold(target)? else { return Err(ExportError::Busy(target.to_owned())) };
         let old = match renameat2(AT_FDCWD, &new, AT_FDCWD, target, RenameFlags::RENAME_EXCHANGE) {
             Ok(()) => new,
             Err(_) => by_steps(&new, target)?,
         };
         // From here on the directory may hold what is not ours: it is removed only when that was moved.
         let _ = self.directory.keep();
-        let folders = ours.iter().flat_map(|file| file.ancestors().skip(1)).collect();
-        take_over(&old, target, Path::new(""), (ours, &folders))?;
-        fs::remove_dir_all(&old).map_err(ExportError::io("remove", &old))
+        let finished = take_over(&old, target, ours)
+            .and_then(|()| fs::remove_dir_all(&old).map_err(ExportError::io("remove", &old)))
+            .and_then(|()| unmark(target));
+        finished.map_err(|error| ExportError::Unfinished(Box::new(error)))
     }
+}
+
+fn unmark(target: &Path) -> Result<(), ExportError> {
+    let mark = target.join(MARK);
+    fs::remove_file(&mark).map_err(ExportError::io("remove", &mark))
 }
 
 /// For file systems that can't exchange: between two renames the old export lies beside the target.
 fn by_steps(new: &Path, target: &Path) -> Result<PathBuf, ExportError> {
-    let aside = new.with_extension("old");
+    let aside = leftovers::aside(new);
     fs::rename(target, &aside).map_err(ExportError::io("put aside", target))?;
     if let Err(error) = fs::rename(new, target) {
         fs::rename(&aside, target).map_err(ExportError::io("put back", target))?;
@@ -119,7 +140,12 @@ fn by_steps(new: &Path, target: &Path) -> Result<PathBuf, ExportError> {
 }
 
 /// Moves what is not ours from the old directory into the new one; what the new one has goes before.
-fn take_over(
+pub(super) fn take_over(old: &Path, new: &Path, ours: &BTreeSet<PathBuf>) -> Result<(), ExportError> {
+    let folders = ours.iter().flat_map(|file| file.ancestors().skip(1)).collect();
+    take_over_below(old, new, Path::new(""), (ours, &folders))
+}
+
+fn take_over_below(
     old: &Path,
     new: &Path,
     below: &Path,
@@ -135,7 +161,7 @@ fn take_over(
         let (from, to) = (entry.path(), new.join(&path));
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
         if is_folder && (folders.contains(path.as_path()) || to.exists()) {
-            take_over(old, new, &path, (ours, folders))?;
+            take_over_below(old, new, &path, (ours, folders))?;
         } else if !to.exists() {
             if let Some(parent) = to.parent() {
                 fs::create_dir_all(parent).map_err(ExportError::io("make", parent))?;

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
-use doctor::read::conntrack::{Flow, Tuple};
+use doctor::read::conntrack::Tuple;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::cluster::Cluster;
+use super::flows::Flow;
 use super::report::holder;
-use super::who::{Cluster, Who};
+use super::who::Who;
 
 /// A connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -68,11 +70,7 @@ pub fn links(flows: &[Flow], cluster: &Cluster, services: &Services) -> Vec<Link
     // What leaves a node after translation is no connection of its own on the next one.
     let translated: HashSet<_> = flows
         .iter()
-        .filter(|flow| {
-            let (original, reply) = (&flow.original, &flow.reply);
-            (original.source, original.source_port) != (reply.destination, reply.destination_port)
-                || (original.destination, original.destination_port) != (reply.source, reply.source_port)
-        })
+        .filter(|flow| flow.changes())
         .map(|flow| {
             let reply = &flow.reply;
             (reply.destination, reply.destination_port, reply.source, reply.source_port)
@@ -100,7 +98,7 @@ fn link(flow: &Flow, cluster: &Cluster, services: &Services) -> Link {
     };
     let moved = (server != to).then_some(server);
     Link {
-        client: cluster.at(original.source),
+        client: cluster.client_of(flow),
         from: SocketAddr::new(original.source, original.source_port).to_string(),
         to: to.to_string(),
         to_name: name(to),
@@ -125,12 +123,12 @@ mod tests {
             Tuple { source: from.ip(), source_port: from.port(), destination: to.ip(), destination_port: to.port() }
         };
         Flow {
-            item: 0,
-            line: 0,
             node: node.to_owned(),
             state: "ESTABLISHED".to_owned(),
             original: tuple(original),
             reply: tuple(reply),
+            began: None,
+            recorded: false,
         }
     }
 

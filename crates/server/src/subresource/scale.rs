@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::http::media::{Encoding, body_encoding};
 use crate::route::{Served, method_not_allowed};
 use crate::write::http::{PatchType, op, take_body};
-use crate::write::{Modify, Op, Part, WriteOptions};
+use crate::write::{Manager, Modify, Op, Part, WriteOptions};
 use crate::{Request, Response, Server, write};
 
 /// Answers GET, PUT and PATCH of `scale`.
@@ -29,7 +29,8 @@ pub(crate) async fn handle(server: &Arc<Server>, served: &Served, mut request: R
             let encoding = body_encoding(&request.headers)?;
             let bytes = take_body(&mut request).await?;
             let sent = write::parse(&server.schemas, &bytes, encoding)?.value;
-            let op = op(server, served, &request, Part::Main, options.dry_run);
+            let manager = Manager::of(&request.query, &request.headers, "ScaleOptions", false)?;
+            let op = Op { manager, ..op(server, served, &request, Part::Main, options.dry_run) };
             change(&op, paths, &|_| Ok(sent.clone())).await?
         }
         "patch" => {
@@ -37,7 +38,8 @@ pub(crate) async fn handle(server: &Arc<Server>, served: &Served, mut request: R
             let patch_type = PatchType::of(&request.headers)?;
             let bytes = take_body(&mut request).await?;
             let patch = write::parse(&server.schemas, &bytes, Encoding::Json)?.value;
-            let op = op(server, served, &request, Part::Main, options.dry_run);
+            let manager = Manager::of(&request.query, &request.headers, "ScaleOptions", false)?;
+            let op = Op { manager, ..op(server, served, &request, Part::Main, options.dry_run) };
             let schema = server.schemas.schema_of("autoscaling", "v1", "Scale");
             let patched = |old: &Value| patch_type.apply(schema, old, &patch, served, &name);
             change(&op, paths, &patched).await?

@@ -6,7 +6,7 @@ use api::{FieldErrors, Object, Status, View};
 use serde_json::{Value, json};
 use store::{CommitError, Expect};
 
-use super::{Op, meta, to_stored};
+use super::{Op, managed, meta, to_stored};
 use crate::admission::{self, Admit};
 
 /// How often another name is tried when a generated one is taken.
@@ -78,12 +78,14 @@ fn prepare(op: &Op<'_>, view: &View, mut value: Value) -> Result<Value, Status> 
     {
         fields.remove("status");
     }
+    let managed = value["metadata"]["managedFields"].take();
     meta::on_create(kind, &mut value, op.namespace, view);
     kind.prepare(&mut value, None);
     kind.fill_defaults(&mut value);
     let admit = Admit { op, view, old: None };
     admission::mutate(&admit, &mut value)?;
     kind.fill_defaults(&mut value);
+    managed::on_create(op, &mut value, managed);
     validate(op, &value, None)?;
     admission::check(&admit, &value)?;
     Ok(value)

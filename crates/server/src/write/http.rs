@@ -2,21 +2,25 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use api::{Object, Status};
+use api::{Object, Reason, Status};
 use http::{HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 pub(crate) use super::patch::PatchType;
+use super::patch::is_apply;
+use super::update::check_place;
 use super::{
-    DeleteOptions, Modify, Op, Outcome, Part, WriteOptions, create as create_object, decode, delete as delete_object,
-    update as update_object,
+    DeleteOptions, Manager, Modify, Op, Outcome, Part, WriteOptions, create as create_object, decode,
+    delete as delete_object, managed, update as update_object,
 };
+use crate::auth;
 use crate::http::json::Parsed;
 use crate::http::media::{Accept, Encoding, body_encoding};
 use crate::http::read_body;
 use crate::read::Selection;
 use crate::read::render::{Form, Renderer};
+use crate::request::Attributes;
 use crate::route::Served;
 use crate::{Request, Response, Server};
 
@@ -26,7 +30,8 @@ const PARALLEL: usize = 32;
 /// The write that a request asks for.
 pub(crate) fn op<'a>(server: &'a Server, served: &Served, request: &'a Request, part: Part, dry_run: bool) -> Op<'a> {
     let namespace = if served.kind.namespaced { request.attributes.namespace.as_str() } else { "" };
-    Op { server, user: &request.user, served: served.clone(), namespace, name: &request.attributes.name, part, dry_run }
+    let (user, name, manager) = (&request.user, request.attributes.name.as_str(), Manager::default());
+    Op { server, user, served: served.clone(), namespace, name, part, dry_run, manager }
 }
 
 /// Takes the body out of a request.
@@ -50,7 +55,8 @@ pub(crate) async fn create(
     let encoding = body_encoding(&request.headers)?;
     let bytes = take_body(&mut request).await?;
     let decoded = decode::decode(&server.schemas, served, &bytes, encoding, options.validation)?;
-    let op = op(server, served, &request, Part::Main, options.dry_run);
+    let manager = Manager::of(&request.query, &request.headers, "CreateOptions", false)?;
+    let op = Op { manager, ..op(server, served, &request, Part::Main, options.dry_run) };
     let object = create_object(&op, decoded.value).await?;
     Ok(written(served, form, StatusCode::CREATED, &object, &decoded.warnings))
 }
@@ -71,7 +77,8 @@ pub(crate) async fn update(
     let encoding = body_encoding(&request.headers)?;
     let bytes = take_body(&mut request).await?;
     let decoded = decode::decode(&server.schemas, served, &bytes, encoding, options.validation)?;
-    let op = op(server, served, &request, part, options.dry_run);
+    let manager = Manager::of(&request.query, &request.headers, "UpdateOptions", false)?;
+    let op = Op { manager, ..op(server, served, &request, part, options.dry_run) };
     let outcome = update_object(&op, Modify::Replace(decoded.value)).await?;
     Ok(written(served, form, StatusCode::OK, outcome.object(), &decoded.warnings))
 }
@@ -89,10 +96,14 @@ pub(crate) async fn patch(
 ) -> Result<Response, Status> {
     let options = WriteOptions::parse(&request.query, "PatchOptions")?;
     let form = Form::of(accept, &request.query)?;
+    if is_apply(&request.headers) {
+        return apply(server, served, request, form, part, options).await;
+    }
     let patch_type = PatchType::of(&request.headers)?;
     let bytes = take_body(&mut request).await?;
     let patch = decode::parse(&server.schemas, &bytes, Encoding::Json)?.value;
-    let op = op(server, served, &request, part, options.dry_run);
+    let manager = Manager::of(&request.query, &request.headers, "PatchOptions", false)?;
+    let op = Op { manager, ..op(server, served, &request, part, options.dry_run) };
     let schema = server.schemas.schema_of(served.group(), served.version(), served.kind.kind);
     let warnings = Mutex::new(Vec::new());
     let patched = |old: &Value| {
@@ -105,6 +116,51 @@ pub(crate) async fn patch(
     let outcome = update_object(&op, Modify::With(&patched)).await?;
     let warnings = warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(written(served, form, StatusCode::OK, outcome.object(), &warnings))
+}
+
+/// Answers PATCH with a configuration to be applied: it changes what is there, or makes it.
+///
+/// # Errors
+/// A refusal; 409 when others manage what it would change.
+async fn apply(
+    server: &Arc<Server>,
+    served: &Served,
+    mut request: Request,
+    form: Form,
+    part: Part,
+    options: WriteOptions,
+) -> Result<Response, Status> {
+    let manager = Manager::of(&request.query, &request.headers, "PatchOptions", true)?;
+    let force = request.query.text("force") == Some("true");
+    let bytes = take_body(&mut request).await?;
+    let decoded = decode::decode(&server.schemas, served, &bytes, Encoding::Yaml, options.validation)?;
+    let config = decoded.value;
+    let op = Op { manager, ..op(server, served, &request, part, options.dry_run) };
+    check_place(&op, &config)?;
+    let applied = |live: &Value| managed::apply(&op, Some(live), &config, force, jiff::Timestamp::now());
+    loop {
+        if op.view().object(&op.key()).is_some() {
+            let outcome = update_object(&op, Modify::With(&applied)).await?;
+            return Ok(written(served, form, StatusCode::OK, outcome.object(), &decoded.warnings));
+        }
+        if part != Part::Main {
+            return Err(served.not_found(op.name));
+        }
+        // Whoever may only patch may not make anything.
+        let attributes = Attributes { verb: "create".to_owned(), ..request.attributes.clone() };
+        auth::authorize(&server.auth, &server.store.view(), &request.user, &attributes)?;
+        let uid = config["metadata"]["uid"].as_str().unwrap_or_default();
+        if !uid.is_empty() {
+            return Err(op.conflict(&format!("Precondition failed: UID in precondition: {uid}, UID in object meta: ")));
+        }
+        let new = managed::apply(&op, None, &config, force, jiff::Timestamp::now())?;
+        match create_object(&op, new).await {
+            Ok(object) => return Ok(written(served, form, StatusCode::CREATED, &object, &decoded.warnings)),
+            // Somebody else was faster.
+            Err(status) if status.reason == Reason::AlreadyExists => {}
+            Err(status) => return Err(status),
+        }
+    }
 }
 
 /// Answers DELETE of one object.

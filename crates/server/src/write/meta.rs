@@ -15,6 +15,7 @@ const SUFFIX_LENGTH: usize = 5;
 /// Longest base of a generated name, so that the whole is a label.
 const MAX_BASE: usize = 63 - SUFFIX_LENGTH;
 /// Fields that a client's metadata never decides.
+/// `managedFields` has a module of its own.
 const NEVER: &[&str] = &["selfLink", "managedFields"];
 /// Fields that are left out when there is nothing in them.
 const OMITTED_WHEN_EMPTY: &[&str] = &["labels", "annotations", "finalizers", "ownerReferences"];

@@ -6,13 +6,12 @@
 //! unique across objects (service addresses, quotas) takes turns.
 //!
 //! Invariant: whatever is committed has passed admission and validation against the state that it replaces.
-//!
-//! Deliberately absent: server-side apply.
 
 mod create;
 mod decode;
 mod delete;
 pub(crate) mod http;
+pub(crate) mod managed;
 pub(crate) mod meta;
 mod options;
 mod patch;
@@ -31,6 +30,7 @@ use crate::{Server, User};
 pub(crate) use create::create;
 pub(crate) use decode::{Validation, check, parse};
 pub(crate) use delete::{DeleteOptions, Preconditions, delete};
+pub(crate) use managed::Manager;
 pub(crate) use options::WriteOptions;
 pub(crate) use update::{Modify, update};
 
@@ -62,6 +62,8 @@ pub(crate) struct Op<'a> {
     pub(crate) name: &'a str,
     pub(crate) part: Part,
     pub(crate) dry_run: bool,
+    /// Under which name its fields are managed.
+    pub(crate) manager: Manager,
 }
 
 /// What became of an object.

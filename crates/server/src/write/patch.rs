@@ -9,6 +9,11 @@ use serde_json::Value;
 use crate::http::media::content_type;
 use crate::route::Served;
 
+/// Whether a body is a configuration to be applied (server-side apply), in YAML or JSON.
+pub(crate) fn is_apply(headers: &HeaderMap) -> bool {
+    content_type(headers) == "application/apply-patch+yaml"
+}
+
 /// Kinds of patches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PatchType {
@@ -21,19 +26,15 @@ impl PatchType {
     /// Reads `Content-Type`.
     ///
     /// # Errors
-    /// 415 for server-side apply and anything unknown; kubectl says of this answer that the server does not have it.
+    /// 415 for anything unknown, and for an apply where only patches are.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Status> {
         match content_type(headers).as_str() {
             "application/json-patch+json" => Ok(Self::Json),
             "application/merge-patch+json" => Ok(Self::Merge),
             "application/strategic-merge-patch+json" => Ok(Self::Strategic),
-            apply if apply.starts_with("application/apply-patch+") => Err(Status::new(
-                Reason::UnsupportedMediaType,
-                "shipmate does not support server-side apply yet; use client-side apply (kubectl apply without --server-side)",
-            )),
             _ => Err(Status::new(
                 Reason::UnsupportedMediaType,
-                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json",
+                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
             )),
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use store::{CommitError, Expect};
 
 use super::create::{invalid, validate};
-use super::{ATTEMPTS, MODIFIED, Op, Outcome, Part, meta, to_stored};
+use super::{ATTEMPTS, MODIFIED, Op, Outcome, Part, managed, meta, to_stored};
 use crate::admission::{self, Admit};
 
 /// How the new state is made.
@@ -86,7 +86,7 @@ fn new_state(op: &Op<'_>, modify: &Modify<'_>, old: &Object, old_value: &Value) 
 }
 
 /// Name and namespace must be those of the URL, or absent.
-fn check_place(op: &Op<'_>, value: &Value) -> Result<(), Status> {
+pub(super) fn check_place(op: &Op<'_>, value: &Value) -> Result<(), Status> {
     let name = value["metadata"]["name"].as_str().unwrap_or_default();
     if !name.is_empty() && name != op.name {
         return Err(Status::bad_request(format!(
@@ -108,6 +108,7 @@ fn check_place(op: &Op<'_>, value: &Value) -> Result<(), Status> {
 fn settle(op: &Op<'_>, view: &View, old: &Arc<Object>, old_value: &Value, value: &mut Value) -> Result<bool, Status> {
     let kind = &op.served.kind;
     let mut errors = FieldErrors::default();
+    let managed = value["metadata"]["managedFields"].take();
     meta::on_update(value, old_value, &mut errors);
     if !errors.is_empty() {
         return Err(invalid(op, value, &errors));
@@ -122,6 +123,7 @@ fn settle(op: &Op<'_>, view: &View, old: &Arc<Object>, old_value: &Value, value:
         admission::mutate(&admit, value)?;
     }
     meta::count_generation(kind, value, old_value);
+    managed::on_update(op, value, old_value, managed, view.now());
     if value == old_value {
         return Ok(false);
     }

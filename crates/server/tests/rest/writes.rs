@@ -195,14 +195,9 @@ async fn patches_of_three_kinds() {
     for (method, patch, code, message) in cases {
         world.refused(&format!("{method} {DEPLOYMENTS}/d"), patch, code, message).await;
     }
-    for (kind, message) in [
-        ("application/apply-patch+yaml", "does not support server-side apply"),
-        ("text/plain", "accepted media types include: application/json-patch+json"),
-    ] {
-        let answer = world.send(&format!("PATCH {DEPLOYMENTS}/d"), &[("content-type", kind)], "{}").await;
-        assert_eq!(answer.code, 415);
-        assert!(answer.text().contains(message), "{}", answer.text());
-    }
+    let answer = world.send(&format!("PATCH {DEPLOYMENTS}/d"), &[("content-type", "text/plain")], "{}").await;
+    assert_eq!(answer.code, 415);
+    assert!(answer.text().contains("accepted media types include: application/json-patch+json"), "{}", answer.text());
 }
 
 #[tokio::test]

@@ -14,7 +14,8 @@ Exit codes:
   1  not exported; the directory is as it was
   2  the command line makes no sense
   3  there is no such cluster, or it is not running
-  4  exported, but some kinds could not be read; they are named";
+  4  exported, but some kinds could not be read; they are named
+  5  exported, but git did not commit it; the message says why";
 
 const DIFF_CODES: &str = "\
 Exit codes:
@@ -52,16 +53,6 @@ pub(crate) enum Layout {
     Flat,
 }
 
-/// What becomes of secrets' values.
-#[derive(Clone, Copy, Default, ValueEnum)]
-pub(crate) enum Secrets {
-    /// They are left out; an annotation names their keys
-    #[default]
-    Omit,
-    /// They are in the files, in the clear
-    Plain,
-}
-
 /// Arguments of `export`.
 #[derive(Args)]
 #[command(after_help = EXPORT_CODES)]
@@ -83,9 +74,19 @@ pub(crate) struct Export {
     /// Objects as they are: all of them, with status and everything that the server keeps.
     #[arg(long)]
     pub(crate) raw: bool,
-    /// What becomes of secrets' values.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) secrets: Secrets,
+    /// What becomes of secrets' values: `omit` leaves them out, and an annotation names their keys; `age:RECIPIENT`
+    /// encrypts them to somebody (may be given several times, also with a file of recipients, `age:FILE`); `plain` writes
+    /// them in the clear, with `--git` only if it is said twice.
+    #[arg(long, value_name = "omit|age:RECIPIENT|plain", default_value = "omit")]
+    pub(crate) secrets: Vec<String>,
+    /// An identity of age, which opens the digests of an earlier export that another machine made.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Vec<PathBuf>,
+    /// Commit what changed, with the git of this machine and its configuration, in the repository in which DIRECTORY lies;
+    /// if it lies in none, it becomes one. Only files of the export are committed; what else is staged stays so. Who has no
+    /// name in git's configuration commits as `Shipmate <shipmate@localhost>`.
+    #[arg(long)]
+    pub(crate) git: bool,
     /// How files are laid out.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) layout: Layout,
@@ -99,6 +100,9 @@ pub(crate) struct Export {
 pub(crate) struct Diff {
     /// An export.
     pub(crate) directory: PathBuf,
+    /// An identity of age, for values that are encrypted. On the machine that exported, none is needed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Vec<PathBuf>,
     /// Also write the comparison as a page for a browser.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
@@ -134,6 +138,9 @@ pub(crate) struct Restore {
     /// `priority/`, `runtime/`.
     #[arg(long, value_name = "KIND/OLD=NEW", value_delimiter = ',', value_parser = class)]
     pub(crate) class: Vec<((Class, String), String)>,
+    /// An identity of age, for values that are encrypted. They are decrypted in memory only.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Vec<PathBuf>,
     /// Only show what would be done.
     #[arg(long)]
     pub(crate) dry_run: bool,

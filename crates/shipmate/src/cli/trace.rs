@@ -14,6 +14,12 @@ Exit codes:
   2  the command line makes no sense
   3  there is no such cluster, or it is not running";
 
+const POOLERS: &str = "\
+Poolers: --pgbouncer names the console of a pgbouncer, `host=pgb port=6432 user=stats`; its database is `pgbouncer`. The \
+role has to be in stats_users (enough) or admin_users of pgbouncer.ini, and its password in auth_file. Then each \
+connection of the pooler shows its client: for as long as one uses it (with session pooling while it is connected, else \
+during a transaction); otherwise the pool's clients are named as candidates.";
+
 const PASSWORDS: &str = "\
 The password comes from $PGPASSWORD, $PGPASSFILE or ~/.pgpass (mode 0600), a --dsn-file, or it is asked for. One in \
 --dsn works, but others on this machine can read it there.";
@@ -27,6 +33,8 @@ pub(crate) enum Trace {
     Tcp(Box<TraceTcp>),
     /// Name what a pod is connected to
     Pod(Box<TracePod>),
+    /// Show what `trace postgres --history` has written, as a chart
+    History(TraceHistory),
 }
 
 /// How data is printed.
@@ -43,7 +51,7 @@ pub(crate) enum TraceFormat {
 
 /// Arguments of `trace postgres`.
 #[derive(Args)]
-#[command(after_help = EXIT_CODES, after_long_help = format!("{PASSWORDS}\n\n{EXIT_CODES}"))]
+#[command(after_help = EXIT_CODES, after_long_help = format!("{PASSWORDS}\n\n{POOLERS}\n\n{EXIT_CODES}"))]
 pub(crate) struct TracePostgres {
     /// Where the server is, as psql takes it: `host=db user=app dbname=app` or `postgres://app@db/app`. What is missing
     /// comes from PGHOST, PGPORT, PGUSER and PGDATABASE.
@@ -64,6 +72,22 @@ pub(crate) struct TracePostgres {
     /// List only connections that have been idle for so long, also within a transaction: `5m`, `1h30m`.
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     pub(crate) min_idle: Option<i64>,
+    /// Another address of the server, if clients reach it by several.
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub(crate) server: Vec<std::net::IpAddr>,
+    /// Look through this pooler: the connection string of its console. May be given several times.
+    #[arg(long, value_name = "DSN")]
+    pub(crate) pgbouncer: Vec<String>,
+    /// A machine outside the cluster that translates addresses, such as a NAT gateway: its table of connections is read by
+    /// OpenSSH, as `--ssh` says. `localhost` is this machine. May be given several times.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) gateway: Vec<String>,
+    /// Add a sample of who holds how many to this file at each look: `trace history` draws it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) history: Option<PathBuf>,
+    /// How many bytes this file may have; when it is full, its older half is dropped.
+    #[arg(long, value_name = "BYTES", requires = "history", value_parser = clap::value_parser!(u64).range(4096..))]
+    pub(crate) history_size: Option<u64>,
     /// Look again every so many seconds, until Ctrl-C. Pods that are gone meanwhile keep their names.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "2",
         value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "kill")]
@@ -120,6 +144,23 @@ pub(crate) struct TracePod {
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) reach: Reach,
+}
+
+/// Arguments of `trace history`.
+#[derive(Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct TraceHistory {
+    /// The file that `--history` has written.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Write a picture there, instead of a chart for the terminal; `-` prints it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Only the last part: `1h`, `30m`.
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub(crate) last: Option<i64>,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 /// `90`, `5m`, `1h30m`, in seconds.

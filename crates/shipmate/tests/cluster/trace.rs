@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Cluster, PATIENCE, Running, eventually, has, lacks, pod, shell, until, with};
 
-const SECRET: &str = "hunter2-is-nobodys-business";
+pub(crate) const SECRET: &str = "hunter2-is-nobodys-business";
 /// Connections of each pod of `left` and `right`.
 const LEFT: usize = 5;
 const RIGHT: usize = 7;
@@ -44,7 +44,7 @@ fn backends_get_the_names_of_pods() {
     a_full_server_is_told_from_outside(&cluster, &server);
 }
 
-fn deployment(name: &str, node: &str, replicas: u32, script: &str) -> Value {
+pub(crate) fn deployment(name: &str, node: &str, replicas: u32, script: &str) -> Value {
     let labels = json!({"app": name});
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
@@ -60,7 +60,7 @@ fn deployment(name: &str, node: &str, replicas: u32, script: &str) -> Value {
 }
 
 #[track_caller]
-fn report(cluster: &Cluster, dsn: &str, more: &str) -> Value {
+pub(crate) fn report(cluster: &Cluster, dsn: &str, more: &str) -> Value {
     let text = cluster.shipmate(&format!("trace postgres --dsn '{dsn}' -o json {more}")).ok();
     serde_json::from_str(&text).unwrap()
 }
@@ -99,7 +99,7 @@ fn every_backend_is_named(cluster: &Cluster, server: &Postgres, all: usize) {
 }
 
 /// What a pod itself says of its connections to a port: `/proc/net/tcp` has addresses as the machine keeps them.
-fn own_sockets(cluster: &Cluster, pod: &str, port: u16) -> BTreeSet<String> {
+pub(crate) fn own_sockets(cluster: &Cluster, pod: &str, port: u16) -> BTreeSet<String> {
     let text = cluster.kubectl(&format!("exec {pod} -- cat /proc/net/tcp"));
     let rows = text.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
     let established = rows.filter(|row| row[3] == "01" && row[2].ends_with(&format!(":{port:04X}")));
@@ -116,7 +116,11 @@ fn how_full(cluster: &Cluster, server: &Postgres, all: usize) {
     // Ourselves too.
     let capacity = &report["capacity"];
     assert_eq!((&capacity["used"], &capacity["max"], &capacity["ordinary"]), (&json!(all + 1), &json!(40), &json!(37)));
-    assert_eq!(capacity["limits"], json!([{"of": "role", "name": "app", "most": 35, "used": all}]));
+    assert_eq!(
+        capacity["limits"],
+        json!([{"of": "role", "name": "app", "most": 35, "used": all,
+        "then": 10 * LEFT + RIGHT + 1}])
+    );
     let holders = report["holders"].as_array().unwrap();
     assert_eq!((&holders[0]["holder"], &holders[0]["connections"]), (&json!("deployment default/left"), &json!(10)));
     assert_eq!((&holders[0]["pods"], &holders[0]["mostPerPod"]), (&json!(2), &json!(LEFT)));
@@ -239,6 +243,13 @@ fn a_full_server_is_told_from_outside(cluster: &Cluster, server: &Postgres) {
     });
     has(&told, "default/greedy");
     has(&told, "ended with 1");
+    has(&told, "a superuser still gets in");
+    // Which then takes a reserved slot, and leaves it.
+    let full = report(cluster, &server.dsn("postgres"), "");
+    assert_eq!(full["capacity"]["used"], full["capacity"]["ordinary"].as_u64().unwrap() + 1, "{:#}", full["capacity"]);
+    server.sql("alter role app connection limit 1");
+    let own = unasked(cluster, &["--dsn", &server.dsn("app")], None).fails(1);
+    has(&own, "takes no more connections");
 }
 
 /// When a pod is gone, its name is, too.
@@ -254,10 +265,10 @@ fn what_is_gone_is_said(cluster: &Cluster, server: &Postgres) {
 }
 
 /// A server of this machine, outside the cluster, on the address of the cluster's bridge.
-struct Postgres {
+pub(crate) struct Postgres {
     dir: tempfile::TempDir,
-    host: String,
-    port: u16,
+    pub(crate) host: String,
+    pub(crate) port: u16,
     process: Option<Running>,
 }
 
@@ -272,7 +283,7 @@ impl Drop for Postgres {
 }
 
 impl Postgres {
-    fn start(cluster: &Cluster) -> Self {
+    pub(crate) fn start(cluster: &Cluster) -> Self {
         let route = cluster.shipmate(&format!("shell --name {} node-1 ip route show default", cluster.name)).ok();
         let host = route.split_whitespace().nth(2).unwrap().to_owned();
         let port = TcpListener::bind((host.as_str(), 0)).unwrap().local_addr().unwrap().port();
@@ -300,13 +311,13 @@ impl Postgres {
         server
     }
 
-    fn dsn(&self, user: &str) -> String {
+    pub(crate) fn dsn(&self, user: &str) -> String {
         format!("host={} port={} user={user} dbname=postgres", self.host, self.port)
     }
 
     /// Asks over the local socket: no connection that is traced.
     #[track_caller]
-    fn sql(&self, statements: &str) -> String {
+    pub(crate) fn sql(&self, statements: &str) -> String {
         let mut command = as_postgres("psql");
         command.args([
             "-X",
@@ -328,24 +339,29 @@ impl Postgres {
     }
 
     /// A script that keeps idle connections of the role `app`, which calls itself by its host's name.
-    fn clients(&self, count: usize) -> String {
-        let (host, port) = (&self.host, self.port);
-        // Not all at once: those that are about to be refused would keep others out.
-        // A start-up message: its length, the protocol's version, names and values.
-        format!(
-            r#"n=$(hostname); length=$((49 + ${{#n}}));
-            start() {{
-                printf "\\000\\000\\000\\$(printf %03o $length)\\000\\003\\000\\000"
-                printf 'user\000app\000database\000app\000application_name\000%s\000\000' "$n"
-                exec sleep 1000
-            }}
-            for i in $(seq {count}); do start | nc {host} {port} >/dev/null & sleep 0.05; done; wait"#
-        )
+    pub(crate) fn clients(&self, count: usize) -> String {
+        clients(&self.host, self.port, count, "")
     }
 }
 
+/// As [`Postgres::clients`], of any server; each sends more after its start-up message.
+pub(crate) fn clients(host: &str, port: u16, count: usize, more: &str) -> String {
+    // Not all at once: those that are about to be refused would keep others out.
+    // A start-up message: its length, the protocol's version, names and values.
+    format!(
+        r#"n=$(hostname); length=$((49 + ${{#n}}));
+            start() {{
+                printf "\\000\\000\\000\\$(printf %03o $length)\\000\\003\\000\\000"
+                printf 'user\000app\000database\000app\000application_name\000%s\000\000' "$n"
+                printf '{more}'
+                exec sleep 1000
+            }}
+            for i in $(seq {count}); do start | nc {host} {port} >/dev/null & sleep 0.05; done; wait"#
+    )
+}
+
 /// A program of PostgreSQL as its own user, which ends with this test.
-fn as_postgres(program: &str) -> Command {
+pub(crate) fn as_postgres(program: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "--pdeathsig=KILL"]);
     command.arg(programs().join(program)).current_dir("/").env("LC_ALL", "C.UTF-8");

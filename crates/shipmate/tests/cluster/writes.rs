@@ -16,6 +16,7 @@ fn changing_objects() {
     patches(&cluster);
     replacement(&cluster);
     applying(&cluster);
+    applying_on_the_servers_side(&cluster);
     refusals(&cluster);
     shortcuts(&cluster);
     deletion(&cluster);
@@ -140,6 +141,28 @@ fn applying(cluster: &Cluster) {
     has(&loose.err, r#"Warning: unknown field "spec.restartPolice""#);
     loose.ok();
     cluster.kubectl("delete pod typo --now");
+}
+
+fn applying_on_the_servers_side(cluster: &Cluster) {
+    let manifest = |data: serde_json::Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shared"}, "data": data});
+    let apply =
+        |options: &str, data| cluster.fed(&format!("apply --server-side {options} -f -"), manifest(data).to_string());
+    has(&apply("", json!({"a": "1", "b": "1"})).ok(), "configmap/shared serverside-applied");
+    let refused = apply("--field-manager other", json!({"a": "2"})).fails(1);
+    has(&refused, "Apply failed with 1 conflict: conflict with \"kubectl\" using v1: .data.a");
+    has(&refused, "--force-conflicts");
+    apply("--field-manager other --force-conflicts", json!({"a": "2"})).ok();
+    apply("--dry-run=server", json!({"b": "1"})).ok();
+    apply("", json!({})).ok();
+    assert_eq!(cluster.field("cm/shared", ".data"), r#"{"a":"2"}"#);
+    has(&cluster.kubectl("get cm shared -o yaml --show-managed-fields"), "manager: other");
+    // What was applied on the client's side goes over, with what is no longer in the manifest.
+    let before = manifest(json!({"a": "1", "gone": "1"})).to_string().replace("shared", "moved");
+    cluster.fed("apply -f -", before).ok();
+    let after = manifest(json!({"a": "2"})).to_string().replace("shared", "moved");
+    cluster.fed("apply --server-side -f -", after.clone()).ok();
+    cluster.fed("apply --server-side -f -", after).ok();
+    assert_eq!(cluster.field("cm/moved", ".data"), r#"{"a":"2"}"#);
 }
 
 fn refusals(cluster: &Cluster) {

@@ -23,6 +23,11 @@ impl Request {
         !self.namespaces.is_empty() || !self.mapping.namespaces.is_empty()
     }
 
+    /// Whether objects of a namespace are restored.
+    pub fn concerns(&self, namespace: &str) -> bool {
+        !self.is_part() || self.wants(namespace)
+    }
+
     fn wants(&self, namespace: &str) -> bool {
         self.namespaces.contains(namespace) || self.mapping.namespaces.contains_key(namespace)
     }

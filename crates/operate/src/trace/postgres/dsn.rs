@@ -139,7 +139,7 @@ impl Dsn {
             if let Ok(Ok(addresses)) =
                 tokio::time::timeout(LOOKUP, tokio::net::lookup_host((host.as_str(), PORT))).await
             {
-                found.extend(addresses.map(|address| address.ip()));
+                found.extend(addresses.map(|address| address.ip().to_canonical()));
             }
         }
         found

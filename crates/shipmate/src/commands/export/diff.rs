@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use operate::export::compare::{Comparison, Difference, Live, compare};
 use operate::export::page::{About, page};
+use operate::export::secrets::{Compared, comparable};
 use operate::export::{self, Collected, Failed, Key, Object, restore};
 use serde_json::{Value, json};
 
@@ -34,8 +35,8 @@ pub(super) fn code(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode>
 }
 
 pub(super) async fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
-    let files = export::read(&arguments.directory)?;
-    let by_key = files.by_key()?;
+    let mut files = export::read(&arguments.directory)?;
+    let access = super::secrets::access(&arguments.identity)?;
     let reached = reach::connect(&arguments.api.reach()).await?;
     let (mut cluster, mut kinds) = (BTreeMap::new(), BTreeMap::new());
     let index = export::collect(&reached.client, &files.index.options, |collected| {
@@ -49,6 +50,8 @@ pub(super) async fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
         Ok(())
     });
     let index = index.await?;
+    let compared = comparable(&mut files, &access, |key| cluster.get(key).map(|live: &Live| &live.value))?;
+    let by_key = files.by_key()?;
     let mut comparison = compare(&by_key, &cluster);
     if !files.index.options.raw {
         let alone = restore::settle(&reached.client, &kinds, &by_key, &cluster, &mut comparison).await;
@@ -59,6 +62,8 @@ pub(super) async fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
             );
         }
     }
+    // Earlier exports have what Helm remembers without what it remembers: that says nothing.
+    comparison.missing.retain(|key| !by_key.get(key).is_some_and(|file| export::helm::is_forgotten(file)));
     // What may not be read is not known to be missing.
     comparison.missing.retain(|key| !index.failed.iter().any(|failed| hides(failed, key)));
     if let Some(path) = &arguments.html {
@@ -75,7 +80,11 @@ pub(super) async fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
         }))?,
         Format::Text => output::print(&text(&comparison))?,
     }
-    let unchecked = tell_failed(&index.failed);
+    let mut unchecked = tell_failed(&index.failed);
+    if let Compared::Unknown(count) = compared {
+        eprintln!("the values of {count} secrets are encrypted, and not compared: --identity FILE opens them");
+        unchecked = true;
+    }
     Ok(match (comparison.is_empty(), unchecked) {
         (false, _) => ExitCode::FAILURE,
         (true, true) => ExitCode::from(COULD_NOT_LOOK),

@@ -4,19 +4,23 @@
 
 mod diff;
 mod restore;
+mod secrets;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use operate::export::{self, Failed, Options};
+use operate::export::git::{GitError, Repository};
+use operate::export::{self, ExportError, Exported, Failed, Options};
 
-use crate::cli::export::{Diff, Export, Layout, Restore, Secrets};
+use crate::cli::export::{Diff, Export, Layout, Restore};
 use crate::reach;
 
 /// Exit code when some kinds could not be read.
 const IN_PART: u8 = 4;
+/// Exit code when git did not commit.
+const NOT_COMMITTED: u8 = 5;
 /// How often the bar turns.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -51,40 +55,79 @@ async fn until_interrupted(work: impl Future<Output = anyhow::Result<ExitCode>>)
 }
 
 async fn run(arguments: &Export) -> anyhow::Result<ExitCode> {
+    let wish = secrets::wish(&arguments.secrets)?;
+    let sealing = secrets::sealing(wish.recipients, &arguments.identity)?;
     let options = Options {
         namespaces: arguments.namespace.clone(),
         kinds: arguments.kinds.clone(),
         all: arguments.all,
         selector: arguments.selector.clone(),
         raw: arguments.raw,
-        secrets: match arguments.secrets {
-            Secrets::Omit => export::Secrets::Omit,
-            Secrets::Plain => export::Secrets::Plain,
-        },
+        secrets: wish.secrets,
         layout: match arguments.layout {
             Layout::Tree => export::Layout::Tree,
             Layout::Flat => export::Layout::Flat,
         },
     };
+    if arguments.git && wish.secrets == export::Secrets::Plain && !wish.twice {
+        bail!(
+            "git would remember secrets in the clear for ever: encrypt them (--secrets age:RECIPIENT), or say \
+               --secrets plain twice"
+        );
+    }
+    let repository = match arguments.git {
+        true => Some(Repository::look(&arguments.directory).await?),
+        false => None,
+    };
     let reached = reach::connect(&arguments.api.reach()).await?;
     let bar = bar();
-    let exported = export::export(&reached.client, &arguments.directory, &options, |objects| {
+    let exported = export::export(&reached.client, &arguments.directory, &options, &sealing, |objects| {
         bar.set_position(u64::try_from(objects).unwrap_or(u64::MAX));
     });
     let exported = exported.await;
     bar.finish_and_clear();
-    let exported = exported?;
+    let exported = exported.map_err(|error| match error {
+        ExportError::Io { .. } => {
+            anyhow!("{error}; nothing was exported, and {} is as it was", arguments.directory.display())
+        }
+        error => error.into(),
+    })?;
     let index = &exported.index;
     let (kinds, directory) = (index.exported.len(), arguments.directory.display());
     eprintln!("exported {} objects of {kinds} kinds to {directory}", exported.objects);
     if !index.secrets_without_values.is_empty() {
         let count = index.secrets_without_values.len();
-        eprintln!("{count} secrets are without their values (--secrets plain writes them in the clear)");
+        eprintln!("{count} secrets are without their values (--secrets age:RECIPIENT encrypts them)");
+    }
+    if let Some(why) = exported.anew {
+        eprintln!("all secrets are encrypted anew: {why}");
     }
     if exported.kept > 0 {
         eprintln!("{} files of kinds that could not be read now stay as they were", exported.kept);
     }
-    Ok(if tell_failed(&index.failed) { ExitCode::from(IN_PART) } else { ExitCode::SUCCESS })
+    let in_part = tell_failed(&index.failed);
+    if let Some(repository) = repository
+        && let Err(error) = commit(&repository, &exported, &reached.context).await
+    {
+        eprintln!("error: exported, but not committed: {error}");
+        return Ok(ExitCode::from(NOT_COMMITTED));
+    }
+    Ok(if in_part { ExitCode::from(IN_PART) } else { ExitCode::SUCCESS })
+}
+
+async fn commit(repository: &Repository, exported: &Exported, context: &str) -> Result<(), GitError> {
+    match repository.commit(&exported.paths, context).await? {
+        None => eprintln!("nothing changed: there is no commit"),
+        Some(commit) => {
+            eprintln!("committed {}: {}", commit.id, commit.changes.summary());
+            if commit.nobody {
+                eprintln!(
+                    "it is by Shipmate <shipmate@localhost>: `git config user.name` and `user.email` say who you are"
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Says what could not be read; whether there is any.

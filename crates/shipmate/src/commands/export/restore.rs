@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use operate::change::Store;
 use operate::export::restore::{self, Action, Done, Mapping, Request, Step};
+use operate::export::secrets;
 
 use super::{IN_PART, diff};
 use crate::cli::export::Restore;
@@ -13,7 +14,8 @@ use crate::output;
 use crate::reach;
 
 pub(super) async fn run(arguments: &Restore) -> anyhow::Result<ExitCode> {
-    let files = operate::export::read(&arguments.directory)?;
+    let mut files = operate::export::read(&arguments.directory)?;
+    let access = super::secrets::access(&arguments.identity)?;
     let reached = reach::connect(&arguments.api.reach()).await?;
     let request = Request {
         namespaces: arguments.namespace.iter().cloned().collect(),
@@ -22,6 +24,9 @@ pub(super) async fn run(arguments: &Restore) -> anyhow::Result<ExitCode> {
             classes: arguments.class.iter().cloned().collect(),
         },
     };
+    if secrets::count(&files, |namespace| request.concerns(namespace)) > 0 {
+        secrets::decrypt(&mut files, &access)?;
+    }
     let steps = restore::plan(&reached.client, &files, &request).await?;
     let count = |which: fn(&Action) -> bool| steps.iter().filter(|step| which(&step.action)).count();
     let created = count(|action| matches!(action, Action::Create));

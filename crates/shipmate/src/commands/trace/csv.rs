@@ -3,7 +3,7 @@
 use operate::trace::report::Traced;
 use operate::trace::who::Who;
 
-const HEAD: &str = "pid,user,database,application,state,state_seconds,since,client,holder,namespace,pod,container,node,workload,socket,reason";
+const HEAD: &str = "pid,user,database,application,state,state_seconds,since,client,holder,namespace,pod,container,node,workload,socket,reason,gone,pooler,pool,behind,behind_kind,candidates";
 
 pub(super) fn text(connections: &[Traced]) -> String {
     let mut text = format!("{HEAD}\r\n");
@@ -20,6 +20,7 @@ pub(super) fn text(connections: &[Traced]) -> String {
             own(&traced.client),
         ];
         cells.extend(holder(&traced.holder));
+        cells.extend(behind(traced));
         let quoted: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
         text.push_str(&quoted.join(","));
         text.push_str("\r\n");
@@ -54,9 +55,34 @@ fn holder(who: &Who) -> [String; 8] {
         Who::Local => cells[0] = "local".to_owned(),
         Who::Trace => cells[0] = "trace".to_owned(),
         Who::Outside { .. } => cells[0] = "outside".to_owned(),
-        Who::Unknown { reason } => {
+        Who::Unknown { reason, .. } => {
             cells[0] = "unknown".to_owned();
             cells[7].clone_from(reason);
+        }
+    }
+    cells
+}
+
+/// Whether the pod is gone; the pooler, its pool, who is behind it; who else it may be.
+fn behind(traced: &Traced) -> [String; 6] {
+    let mut cells: [String; 6] = Default::default();
+    match &traced.holder {
+        Who::Pod { gone, .. } => cells[0] = gone.to_string(),
+        Who::Unknown { candidates, .. } => cells[5] = candidates.join(" "),
+        _ => {}
+    }
+    if let Some(behind) = &traced.behind {
+        cells[1].clone_from(&behind.pooler);
+        cells[2].clone_from(&behind.pool);
+        if let Some(client) = &behind.client {
+            let [kind, namespace, pod, ..] = holder(client);
+            cells[3] =
+                if kind == "pod" { format!("{namespace}/{pod}") } else { operate::trace::report::holder(client) };
+            cells[4] = "linked".to_owned();
+        } else {
+            let all: Vec<String> = behind.candidates.iter().map(|(who, count)| format!("{count} of {who}")).collect();
+            cells[4] = "pool".to_owned();
+            cells[5] = all.join("; ");
         }
     }
     cells

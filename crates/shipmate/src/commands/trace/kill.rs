@@ -3,7 +3,8 @@
 use std::io::{BufRead as _, IsTerminal as _};
 
 use anyhow::{Context as _, bail};
-use operate::trace::postgres::{Chosen, Session};
+use doctor::text::visible;
+use operate::trace::postgres::{APPLICATION, Chosen, Session};
 use operate::trace::report::{Report, Traced, holder};
 use operate::trace::who::Who;
 
@@ -27,7 +28,8 @@ pub(super) async fn run(arguments: &TracePostgres, session: &Session, report: &R
         let idle = traced.state_seconds.map_or_else(|| "-".to_owned(), api::age::human_duration);
         vec![traced.pid.to_string(), pod, traced.user.clone(), traced.database.clone(), traced.state.clone(), idle]
     };
-    let rows: Vec<Vec<String>> = chosen.iter().map(row).collect();
+    let rows: Vec<Vec<String>> =
+        chosen.iter().map(row).map(|cells| cells.iter().map(|cell| visible(cell)).collect()).collect();
     output::print_table(&["PID", "HELD BY", "ROLE", "DATABASE", "STATE", "SINCE"], &rows)?;
     if arguments.dry_run {
         eprintln!("{} connections would be ended", chosen.len());
@@ -37,18 +39,31 @@ pub(super) async fn run(arguments: &TracePostgres, session: &Session, report: &R
         eprintln!("nothing is ended");
         return Ok(());
     }
-    let idle_only = arguments.idle_over.is_some();
     let ends: Vec<Chosen> = chosen.iter().filter_map(|traced| end(traced)).collect();
-    let ended = session.terminate(&ends, idle_only).await?;
-    eprintln!("{} of {} connections ended", ended.len(), chosen.len());
-    if ended.len() < chosen.len() {
-        eprintln!("the others had ended or gone on working meanwhile");
+    let ended = session.terminate(&ends, arguments.idle_over).await?;
+    eprintln!("{} of {} connections ended", ended.gone.len(), chosen.len());
+    if !ended.left.is_empty() {
+        eprintln!("{} had ended, or were at work again, before: they are left alone", ended.left.len());
     }
-    Ok(())
+    let numbers = |all: &[Chosen]| all.iter().map(|one| one.pid.to_string()).collect::<Vec<_>>().join(", ");
+    if !ended.slow.is_empty() {
+        eprintln!("{} were told to end and are still there: {}", ended.slow.len(), numbers(&ended.slow));
+    }
+    for (one, why) in &ended.refused {
+        eprintln!("{} could not be ended: {}", one.pid, visible(why));
+    }
+    if ended.refused.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "the server refused to end {} connections; a role with pg_signal_backend may end those of ordinary roles, a superuser all",
+        ended.refused.len()
+    )
 }
 
 fn is_chosen(arguments: &TracePostgres, traced: &Traced) -> bool {
-    if traced.replica || matches!(traced.holder, Who::Trace) {
+    // Another trace that looks at the same time does not end this one, nor this one that.
+    if traced.replica || matches!(traced.holder, Who::Trace) || traced.application == APPLICATION {
         return false;
     }
     let of_pods = arguments.pods.is_empty()
@@ -64,8 +79,7 @@ fn is_chosen(arguments: &TracePostgres, traced: &Traced) -> bool {
 
 /// Process ids are used again: when it began tells that it is still the same.
 fn end(traced: &Traced) -> Option<Chosen> {
-    let since = traced.since.as_ref()?.parse::<jiff::Timestamp>().ok()?;
-    Some(Chosen { pid: traced.pid, since: since.as_second() })
+    Some(Chosen { pid: traced.pid, since: traced.began()? })
 }
 
 fn asked(count: usize) -> anyhow::Result<bool> {

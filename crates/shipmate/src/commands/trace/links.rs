@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use doctor::read::conntrack::Tuple;
 use operate::trace::flows::Wanted;
 use operate::trace::links::{Link, Services, links};
 use operate::trace::report::holder;
@@ -44,10 +45,11 @@ async fn of_server(
     port: u16,
 ) -> anyhow::Result<Vec<Link>> {
     let ends = targets.clone();
-    let wanted: Wanted = Arc::new(move |original, reply| {
+    let is = move |original: &Tuple, reply: &Tuple| {
         (original.destination_port == port && ends.contains(&original.destination))
             || (reply.source_port == port && ends.contains(&reply.source))
-    });
+    };
+    let wanted = Wanted { is: Arc::new(is), exact: None, words: vec![format!("port={port} ")] };
     let (links, read) = look(reached, known, None, wanted).await?;
     if read == 0 {
         bail!("no node's table of connections could be read:\n  {}", known.notes.join("\n  "));
@@ -72,17 +74,26 @@ pub(super) async fn pod(arguments: &TracePod) -> anyhow::Result<()> {
     let (namespace, name) = arguments.pod.split_once('/').unwrap_or(("default", &arguments.pod));
     let reached = reach::connect(&arguments.reach).await?;
     let mut known = cluster::known(&reached, &mut Memory::default()).await?;
-    let place = known.cluster.place_of(namespace, name);
-    let (addresses, node) = place.with_context(|| format!("there is no pod {namespace}/{name}"))?;
-    let (own, node): (HashSet<IpAddr>, String) = (addresses.iter().copied().collect(), node.to_owned());
+    let place = known.cluster.pod(namespace, name).cloned();
+    let place = place.with_context(|| format!("there is no pod {namespace}/{name}"))?;
+    let (own, node): (HashSet<IpAddr>, String) = (place.addresses.iter().copied().collect(), place.node.clone());
     if own.is_empty() {
         bail!("pod {namespace}/{name} has no address yet: `kubectl describe pod -n {namespace} {name}` says why");
     }
     let ends = own.clone();
-    let wanted: Wanted =
-        Arc::new(move |original, reply| ends.contains(&original.source) || ends.contains(&reply.source));
-    let (links, read) = look(&reached, &mut known, Some(&node), wanted).await?;
-    let links: Vec<Link> = links.into_iter().filter(|link| arguments.all || link.state == "ESTABLISHED").collect();
+    let is = move |original: &Tuple, reply: &Tuple| ends.contains(&original.source) || ends.contains(&reply.source);
+    let wanted =
+        Wanted { is: Arc::new(is), exact: None, words: own.iter().map(|address| format!("src={address} ")).collect() };
+    let (mut links, read) = look(&reached, &mut known, Some(&node), wanted).await?;
+    links.retain(|link| arguments.all || link.state == "ESTABLISHED");
+    if place.host_network {
+        // It shares its address with the whole node: only what its own processes have is its own.
+        let is_own = |who: &Who| matches!(who, Who::Pod { namespace: of, pod, .. } if of == namespace && pod == name);
+        links.retain(|link| is_own(&link.client));
+        known
+            .notes
+            .push(format!("{namespace}/{name} uses the network of node {node}: only what it opened itself is listed"));
+    }
     if read == 0 {
         bail!("the table of connections of node {node} could not be read:\n  {}", known.notes.join("\n  "));
     }
@@ -103,9 +114,11 @@ async fn look(
             Vec::new()
         }
     };
-    let read = known.read(reached, &wanted, &|known| node.is_none_or(|node| node == known.name)).await;
+    let read = known.read(reached, &wanted, &|known| node.is_none_or(|node| node == known.name), Vec::new()).await;
     let told = read.iter().filter(|node| node.failed.is_none()).count();
     let flows: Vec<_> = read.into_iter().flat_map(|node| node.flows).collect();
+    let questions = known.cluster.questions_of(&flows);
+    known.answer(reached, questions).await;
     Ok((links(&flows, &known.cluster, &Services::of(&services)), told))
 }
 

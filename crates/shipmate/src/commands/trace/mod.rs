@@ -2,11 +2,14 @@
 
 mod cluster;
 mod csv;
+mod history;
 mod kill;
 mod links;
 mod password;
+mod poolers;
 mod postgres;
 mod show;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -18,6 +21,7 @@ pub(crate) fn run(trace: &Trace) -> anyhow::Result<ExitCode> {
         Trace::Postgres(arguments) => runtime.block_on(postgres::run(arguments))?,
         Trace::Tcp(arguments) => runtime.block_on(links::tcp(arguments))?,
         Trace::Pod(arguments) => runtime.block_on(links::pod(arguments))?,
+        Trace::History(arguments) => history::show(arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }

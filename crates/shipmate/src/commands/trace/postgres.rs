@@ -1,17 +1,22 @@
 //! `shipmate trace postgres`: the pods behind a server's connections.
 
 use std::collections::HashSet;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use operate::access::Access;
+use operate::trace::history::{History, SIZE, Sample};
+use operate::trace::join::{End, Server};
 use operate::trace::postgres::{Dsn, PostgresError, Session, Surroundings, Told};
-use operate::trace::report::{Filter, Report, report};
+use operate::trace::report::{self, Around, Filter, Report};
 
-use super::cluster::Memory;
-use super::{cluster, csv, kill, links, password, show};
+use super::cluster::{self, Memory};
+use super::poolers::Consoles;
+use super::watch::{self, Events};
+use super::{csv, kill, links, password, show};
 use crate::cli::trace::{TraceFormat, TracePostgres};
 use crate::cli::{Format, Output};
 use crate::output;
@@ -32,42 +37,92 @@ pub(super) async fn run(arguments: &TracePostgres) -> anyhow::Result<()> {
         }
         opened => opened?,
     };
-    let mut memory = Memory::default();
-    let Some(seconds) = arguments.watch else {
-        let report = look(arguments, &reached, &dsn, &session, &mut memory).await?;
-        if arguments.kill {
-            return kill::run(arguments, &session, &report).await;
-        }
-        return print(arguments.output, &report);
-    };
-    let mut ticks = tokio::time::interval(Duration::from_secs(seconds.into()));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        let looked = async {
-            ticks.tick().await;
-            look(arguments, &reached, &dsn, &session, &mut memory).await
+    let mut tracer = Tracer::new(arguments, reached, dsn, session).await?;
+    if arguments.watch.is_some() {
+        return watch::run(&mut tracer).await;
+    }
+    let report = tracer.look().await?;
+    if arguments.kill {
+        return kill::run(arguments, &tracer.session, &report).await;
+    }
+    print(arguments.output, &report)
+}
+
+/// All that one look after the other needs.
+pub(super) struct Tracer<'a> {
+    pub(super) arguments: &'a TracePostgres,
+    pub(super) reached: Reached,
+    pub(super) dsn: Dsn,
+    pub(super) session: Session,
+    pub(super) events: Events,
+    memory: Memory,
+    consoles: Consoles,
+    gateways: Vec<Arc<dyn Access>>,
+    history: Option<History>,
+}
+
+impl<'a> Tracer<'a> {
+    async fn new(arguments: &'a TracePostgres, reached: Reached, dsn: Dsn, session: Session) -> anyhow::Result<Self> {
+        let history = match &arguments.history {
+            Some(path) => Some(History::open(path, &dsn.place(), arguments.history_size.unwrap_or(SIZE))?),
+            None => None,
         };
-        tokio::select! {
-            report = looked => again(arguments.output, &report?)?,
-            ended = tokio::signal::ctrl_c() => return Ok(ended?),
+        let consoles = Consoles::open(&arguments.pgbouncer).await?;
+        let gateways = cluster::gateways(&arguments.gateway, &arguments.reach).await;
+        let (events, memory) = (Events::default(), Memory::default());
+        Ok(Self { arguments, reached, dsn, session, events, memory, consoles, gateways, history })
+    }
+
+    /// One look at the server, its poolers and the cluster.
+    pub(super) async fn look(&mut self) -> anyhow::Result<Report> {
+        let (told, known, asked) =
+            tokio::join!(self.session.ask(), cluster::known(&self.reached, &mut self.memory), self.consoles.ask());
+        let (told, mut known) = (told?, known?);
+        let (poolers, missing) = asked;
+        let ends = self.ends(&told);
+        let connections = report::connections(&told, &poolers, &ends);
+        let clients: HashSet<End> = connections.iter().map(|(seen, _)| seen.client).collect();
+        let mut notes = missing;
+        let short = if self.arguments.watch.is_some() {
+            self.events.add(&self.reached, &mut known, &ends, &clients).await
+        } else {
+            Vec::new()
+        };
+        known.find(&self.reached, &connections, &self.gateways).await;
+        let short = short.iter().map(|flow| known.cluster.client_of(flow)).collect();
+        notes.append(&mut known.notes);
+        if told.hidden > 0 {
+            notes.push(format!(
+                "{} connections are other roles', of which the server tells {1} nothing: GRANT pg_monitor TO {1}",
+                told.hidden, told.me
+            ));
         }
+        let filter = Filter {
+            database: self.arguments.database.clone(),
+            user: self.arguments.user.clone(),
+            state: self.arguments.state.clone(),
+            min_idle: self.arguments.min_idle,
+        };
+        let server = format!("PostgreSQL {} at {}", told.version, self.dsn.place());
+        let report = report::report(&told, &known.cluster, Around { server, ends, filter, poolers, short, notes });
+        if let Some(history) = &mut self.history {
+            history.add(&Sample::of(&report, &self.dsn.place()))?;
+        }
+        Ok(report)
+    }
+
+    /// Under which ends the nodes' tables know the server.
+    fn ends(&self, told: &Told) -> Server {
+        let own = told.address.into_iter().chain(told.dialled.iter().copied());
+        let mut addresses: Vec<IpAddr> = own.chain(self.arguments.server.iter().copied()).collect();
+        addresses.dedup();
+        let mut ports = vec![told.port, self.dsn.port()];
+        ports.dedup();
+        Server { addresses, ports }
     }
 }
 
-/// One look of many: a line of JSON, or a screen.
-fn again(format: TraceFormat, report: &Report) -> anyhow::Result<()> {
-    if format == TraceFormat::Json {
-        return output::print(&format!("{}\n", serde_json::to_string(report)?));
-    }
-    if std::io::stdout().is_terminal() {
-        // Clear, and begin at the top.
-        output::print("\x1b[H\x1b[2J")?;
-    }
-    output::print(&format!("{}\n", jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S")))?;
-    print(format, report)
-}
-
-fn print(format: TraceFormat, report: &Report) -> anyhow::Result<()> {
+pub(super) fn print(format: TraceFormat, report: &Report) -> anyhow::Result<()> {
     match format {
         TraceFormat::Json => output::print_json(report),
         TraceFormat::Csv => output::print(&csv::text(&report.connections)),
@@ -106,48 +161,22 @@ fn read(file: &Path) -> anyhow::Result<String> {
 
 /// Connects; asks for the password if there is somebody who can type it.
 async fn open(dsn: &mut Dsn) -> anyhow::Result<Session> {
-    match Session::open(dsn).await {
+    logged_in(dsn, async |dsn| Session::open(dsn).await).await
+}
+
+/// Connects by any means; asks for the password if there is somebody who can type it.
+pub(super) async fn logged_in<T>(
+    dsn: &mut Dsn,
+    connect: impl AsyncFn(&Dsn) -> Result<T, PostgresError>,
+) -> anyhow::Result<T> {
+    match connect(dsn).await {
         Err(PostgresError::NoPassword(place)) => {
             let Some(word) = password::ask(&format!("Password for {place}: "))? else {
                 return Err(PostgresError::NoPassword(place).into());
             };
             dsn.set_password(&word);
-            Ok(Session::open(dsn).await?)
+            Ok(connect(dsn).await?)
         }
         opened => Ok(opened?),
     }
-}
-
-/// One look at the server and at the cluster.
-async fn look(
-    arguments: &TracePostgres,
-    reached: &Reached,
-    dsn: &Dsn,
-    session: &Session,
-    memory: &mut Memory,
-) -> anyhow::Result<Report> {
-    let (told, known) = tokio::join!(session.ask(), cluster::known(reached, memory));
-    let (told, mut known) = (told?, known?);
-    let ends = ends(&told);
-    known.read_flows(reached, &ends, told.port).await;
-    let mut notes = std::mem::take(&mut known.notes);
-    if told.hidden > 0 {
-        notes.push(format!(
-            "{} connections are other roles', of which the server tells {1} nothing: GRANT pg_monitor TO {1}",
-            told.hidden, told.me
-        ));
-    }
-    let filter = Filter {
-        database: arguments.database.clone(),
-        user: arguments.user.clone(),
-        state: arguments.state.clone(),
-        min_idle: arguments.min_idle,
-    };
-    let server = format!("PostgreSQL {} at {}", told.version, dsn.place());
-    Ok(report(server, &told, &known.cluster, &filter, notes))
-}
-
-/// The clients' ends, as the server sees them.
-fn ends(told: &Told) -> HashSet<(IpAddr, u16)> {
-    told.backends.iter().filter_map(|backend| backend.client.zip(backend.client_port)).collect()
 }

@@ -22,7 +22,7 @@ pub use cluster::Cluster;
 pub use image::{IMAGE, archive};
 pub use machine::tool;
 pub use manifest::{pod, shell, with};
-pub use place::Place;
+pub use place::{Place, SHIPMATE};
 pub use program::{Answer, Running, words};
 pub use table::{Row, table};
 
