@@ -86,7 +86,10 @@ impl Layout {
             self.conf_dir =
                 absolute(config.cri_string(&RUNTIME_PLUGINS, &["cni", "conf_dir"])).or(self.conf_dir.take());
             self.bin_dir = absolute(config.cri_string(&RUNTIME_PLUGINS, &["cni", "bin_dir"])).or(self.bin_dir.take());
-            self.socket = absolute(config.string(&["grpc", "address"])).or(self.socket.take());
+            // Version 4 (containerd 2.3 and later) has its servers among the plugins.
+            let server = config.string(&["plugins", "io.containerd.server.v1.grpc", "address"]);
+            let address = absolute(server).or(absolute(config.string(&["grpc", "address"])));
+            self.socket = address.or(self.socket.take());
         }
         self.imports.len() + self.registries.len() > before
     }

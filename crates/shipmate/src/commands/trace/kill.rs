@@ -4,7 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 
 use anyhow::{Context as _, bail};
 use doctor::text::visible;
-use operate::trace::postgres::{Chosen, Session};
+use operate::trace::postgres::{APPLICATION, Chosen, Session};
 use operate::trace::report::{Report, Traced, holder};
 use operate::trace::who::Who;
 
@@ -62,7 +62,8 @@ pub(super) async fn run(arguments: &TracePostgres, session: &Session, report: &R
 }
 
 fn is_chosen(arguments: &TracePostgres, traced: &Traced) -> bool {
-    if traced.replica || matches!(traced.holder, Who::Trace) {
+    // Another trace that looks at the same time does not end this one, nor this one that.
+    if traced.replica || matches!(traced.holder, Who::Trace) || traced.application == APPLICATION {
         return false;
     }
     let of_pods = arguments.pods.is_empty()

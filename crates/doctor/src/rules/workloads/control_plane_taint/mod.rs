@@ -3,6 +3,7 @@
 use super::{scheduling, subjects};
 use crate::evidence::Evidence;
 use crate::finding::{Fix, Severity};
+use crate::read::table;
 use crate::rule::{Findings, Rule};
 
 pub const RULE: Rule = Rule {
@@ -16,7 +17,11 @@ pub const RULE: Rule = Rule {
 
 fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
     let read = evidence.read();
-    let kept = scheduling::failures(read).filter(|(_, unfit)| unfit.total > 0 && unfit.control_planes() >= unfit.total);
+    let kept = scheduling::failures(read).filter(|(_, unfit)| {
+        // Newer schedulers don't say which taints: then the nodes must.
+        let unnamed = unfit.with("untolerated taint(s)") >= unfit.total && only_control_planes(evidence);
+        unfit.total > 0 && (unfit.control_planes() >= unfit.total || unnamed)
+    });
     let all = subjects::grouped(kept.map(|(message, unfit)| (unfit.total, message)));
     for (total, messages) in all {
         let names: Vec<&str> = read.nodes.iter().map(|node| node.name.as_str()).collect();
@@ -39,4 +44,11 @@ fn check(evidence: &Evidence, findings: &mut Findings<'_>) {
                 .step(format!("kubectl taint nodes {node} node-role.kubernetes.io/{role}-")),
         );
     }
+}
+
+/// Whether the list of nodes names control planes only.
+fn only_control_planes(evidence: &Evidence) -> bool {
+    let rows = evidence.items().iter().flat_map(|item| table::columns(&item.text, "NAME"));
+    let mut roles = rows.filter(|row| row.has("ROLES")).map(|row| row.get("ROLES")).peekable();
+    roles.peek().is_some() && roles.all(|roles| roles.contains("control-plane") || roles.contains("master"))
 }

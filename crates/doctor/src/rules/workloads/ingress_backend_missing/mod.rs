@@ -73,7 +73,8 @@ fn backends(spec: &Value) -> Vec<(String, &Value)> {
             backends.push((format!("spec.rules[{rule}].http.paths[{path}].backend.service"), &one["backend"]["service"]));
         }
     }
-    backends.retain(|(_, service)| service.is_object());
+    // A controller of AWS's load balancers takes this for the name of an annotation with an action.
+    backends.retain(|(_, service)| service.is_object() && service["port"]["name"] != "use-annotation");
     backends
 }
 
