@@ -100,6 +100,14 @@ pub fn hide(object: &mut Value, secrets: Secrets) {
     }
 }
 
+/// An object of the cluster as its file would have it, with a secret's values.
+pub(super) fn as_file(object: &mut Value, is_secret: bool) {
+    clean(object, &mut BTreeSet::new());
+    if is_secret {
+        hide(object, Secrets::Plain);
+    }
+}
+
 fn annotate(object: &mut Value, key: &str, value: &str) {
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new()));

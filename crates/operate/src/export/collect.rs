@@ -67,9 +67,7 @@ pub async fn collect(
             Ok(Page::Objects(objects)) => {
                 let mut found = Vec::new();
                 for mut value in objects {
-                    // Items of a list have no kind of their own.
-                    value["apiVersion"] = kind.api_version().into();
-                    value["kind"] = kind.kind.as_str().into();
+                    kind.stamp(&mut value);
                     let managed = value["metadata"]["managedFields"].clone();
                     found.extend(chosen(kind, value, options, &mut index).map(|value| (value, managed)));
                 }

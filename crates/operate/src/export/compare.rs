@@ -256,13 +256,6 @@ fn is_item(key: &str, item: &Value) -> bool {
     keys.iter().all(|(name, value)| item.get(name).is_none_or(|own| own == value))
 }
 
-/// Control characters, those that turn the direction of text, and those that have no width.
-pub fn is_unseen(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
-            | '\u{feff}')
-}
-
 /// The merge patch that makes `to` of `from`.
 pub fn merge_patch(from: &Value, to: &Value) -> Value {
     let (Value::Object(from), Value::Object(to)) = (from, to) else { return to.clone() };

@@ -1,5 +1,6 @@
 //! The kinds that an API serves, as its discovery tells them.
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 /// A kind that can be listed.
@@ -41,6 +42,17 @@ impl Kind {
             Some(namespace) => format!("{root}/{api_version}/namespaces/{namespace}/{}", self.plural),
             None => format!("{root}/{api_version}/{}", self.plural),
         }
+    }
+
+    /// Where one of its objects is, in a version.
+    pub fn path_of(&self, api_version: &str, namespace: Option<&str>, name: &str) -> String {
+        format!("{}/{}", self.path_in(api_version, namespace), utf8_percent_encode(name, NON_ALPHANUMERIC))
+    }
+
+    /// Gives an item of a list the kind and version that the list has for all.
+    pub(super) fn stamp(&self, item: &mut Value) {
+        item["apiVersion"] = self.api_version().into();
+        item["kind"] = self.kind.as_str().into();
     }
 
     /// As people name it to kubectl: `services`, `deployments.apps`.

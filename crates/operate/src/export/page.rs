@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use doctor::text::is_invisible;
 use serde_json::Value;
 
-use super::compare::{Changed, Comparison, Difference, is_unseen};
+use super::compare::{Changed, Comparison, Difference};
 use super::files::Key;
 use super::index::Failed;
 use super::place::CLUSTER;
@@ -146,7 +147,7 @@ fn escaped(text: &str) -> String {
             '"' => safe.push_str("&quot;"),
             '\'' => safe.push_str("&#39;"),
             '\n' | '\t' => safe.push(letter),
-            letter if is_unseen(letter) => safe.push_str(&letter.escape_unicode().to_string()),
+            letter if is_invisible(letter) => safe.push_str(&letter.escape_unicode().to_string()),
             letter => safe.push(letter),
         }
     }

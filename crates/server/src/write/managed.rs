@@ -97,8 +97,8 @@ struct Entry {
 
 impl Entry {
     fn is(&self, other: &Self) -> bool {
-        let who = |entry: &Self| (entry.manager.clone(), entry.operation, entry.subresource.clone());
-        who(self) == who(other) && (self.operation == "Apply" || self.version == other.version)
+        (&self.manager, self.operation, &self.subresource) == (&other.manager, other.operation, &other.subresource)
+            && (self.operation == "Apply" || self.version == other.version)
     }
 
     fn read(value: &Value) -> Option<Self> {

@@ -23,7 +23,7 @@ pub(super) use pattern::Pattern;
 /// How often something is put back before the object stays as it is.
 const ROUNDS: usize = 12;
 /// As what the object would be called: nothing is made.
-const NAME: &str = "shipmate-dry-run";
+pub(super) const TRIAL: &str = "shipmate-dry-run";
 
 type Answer = Result<Arc<BTreeSet<Pattern>>, String>;
 
@@ -138,7 +138,7 @@ impl<'a> Defaults<'a> {
     /// What the server would make of an object; else why not, and the fields that it misses.
     async fn dry_run(&self, kind: &Kind, mut object: Value) -> Result<Value, (Refused, Vec<Pattern>)> {
         let (name, namespace) = (object["metadata"]["name"].take(), object["metadata"]["namespace"].clone());
-        object["metadata"]["name"] = NAME.into();
+        object["metadata"]["name"] = TRIAL.into();
         let path = format!("{}?dryRun=All&fieldValidation=Ignore", kind.path(namespace.as_str()));
         match ask::write(self.client, http::Method::POST, &path, "application/json", &object).await {
             Ok(mut made) => {

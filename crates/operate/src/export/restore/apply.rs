@@ -1,12 +1,10 @@
 //! Does what a plan says.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream;
 use kube::Client;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -15,8 +13,9 @@ use super::{AT_ONCE, Action, Done, MANAGER, Step};
 use crate::change::{ChangeError, Receipt, Record, Store, touched};
 use crate::export::Secrets;
 use crate::export::ask::{self, Refused};
-use crate::export::clean::{LAST_APPLIED, clean, hide};
+use crate::export::clean::{LAST_APPLIED, as_file, hide};
 use crate::export::compare::Live;
+use crate::export::kinds::Kind;
 
 /// How long a new kind may take until it is served.
 const SERVED: Duration = Duration::from_secs(30);
@@ -66,14 +65,19 @@ async fn carry_out(client: &Client, step: &Step) -> Result<(Done, Option<Record>
     }
 }
 
-pub(super) fn path(step: &Step) -> Result<String, Refused> {
+fn kind_and_version(step: &Step) -> Result<(&Kind, &str), Refused> {
     let kind = step.kind.as_ref().ok_or_else(|| Refused::because("its kind is not served"))?;
-    let version = step.object["apiVersion"].as_str().unwrap_or_default();
+    Ok((kind, step.object["apiVersion"].as_str().unwrap_or_default()))
+}
+
+pub(super) fn path(step: &Step) -> Result<String, Refused> {
+    let (kind, version) = kind_and_version(step)?;
     Ok(kind.path_in(version, step.key.namespace.as_deref()))
 }
 
 fn named(step: &Step) -> Result<String, Refused> {
-    Ok(format!("{}/{}", path(step)?, utf8_percent_encode(&step.key.name, NON_ALPHANUMERIC)))
+    let (kind, version) = kind_and_version(step)?;
+    Ok(kind.path_of(version, step.key.namespace.as_deref(), &step.key.name))
 }
 
 async fn create(client: &Client, step: &Step) -> Result<(Done, Option<Record>), Refused> {
@@ -169,10 +173,7 @@ async fn change_once(
     let path = named(step)?;
     let live = ask::get(client, &path).await?;
     let mut value = live.clone();
-    clean(&mut value, &mut BTreeSet::new());
-    if step.key.is_secret() {
-        hide(&mut value, Secrets::Plain);
-    }
+    as_file(&mut value, step.key.is_secret());
     if step.without_values {
         hide(&mut value, Secrets::Omit);
         value = prepared(&step.key, &value);

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::StreamExt as _;
 use futures::stream;
 use kube::Client;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::apply::path;
 use super::{AT_ONCE, Action, MANAGER, Step};
 use crate::export::Secrets;
 use crate::export::ask::{self, Refused};
-use crate::export::clean::{clean, hide};
+use crate::export::clean::{as_file, hide};
 use crate::export::compare::{Comparison, Difference, Live, differences, merge_patch};
+use crate::export::defaults::TRIAL;
 use crate::export::files::Key;
 use crate::export::kinds::Kind;
 
@@ -88,7 +88,7 @@ async fn wrong_number(client: &Client, step: &Step) -> Option<String> {
         return None;
     }
     let mut object = step.object.clone();
-    object["metadata"] = json!({"name": "shipmate-dry-run", "namespace": "default"});
+    object["metadata"] = json!({"name": TRIAL, "namespace": "default"});
     let path = format!("/api/v1/namespaces/default/services?dryRun=All&fieldManager={MANAGER}");
     let no = ask::write(client, http::Method::POST, &path, "application/json", &object).await.err()?;
     (no.code == 422).then_some(no.why)
@@ -97,14 +97,10 @@ async fn wrong_number(client: &Client, step: &Step) -> Option<String> {
 /// An object as it would be after a patch, clean: by the server's dry run.
 async fn foreseen(client: &Client, kind: &Kind, key: &Key, object: &Value, patch: &Value) -> Result<Value, Refused> {
     let version = object["apiVersion"].as_str().unwrap_or_default();
-    let name = utf8_percent_encode(&key.name, NON_ALPHANUMERIC);
-    let path = format!("{}/{name}", kind.path_in(version, key.namespace.as_deref()));
+    let path = kind.path_of(version, key.namespace.as_deref(), &key.name);
     let path = format!("{path}?dryRun=All&fieldManager={MANAGER}");
     let mut after = ask::write(client, http::Method::PATCH, &path, "application/merge-patch+json", patch).await?;
-    clean(&mut after, &mut BTreeSet::new());
-    if key.is_secret() {
-        hide(&mut after, Secrets::Plain);
-    }
+    as_file(&mut after, key.is_secret());
     Ok(after)
 }
 

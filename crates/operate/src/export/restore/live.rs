@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::StreamExt as _;
 use futures::stream;
 use kube::Client;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::{AT_ONCE, find};
-use crate::export::Secrets;
 use crate::export::ask::{self, Page, Refused};
-use crate::export::clean::{clean, hide};
+use crate::export::clean::as_file;
 use crate::export::compare::Live;
 use crate::export::defaults::Defaults;
 use crate::export::files::Key;
@@ -112,8 +110,8 @@ impl Looking<'_> {
 
     async fn each(&self, kind: &Kind, keys: BTreeSet<Key>, part: &mut Part) {
         let asked = keys.into_iter().map(|key| async move {
-            let name = utf8_percent_encode(&key.name, NON_ALPHANUMERIC);
-            let answer = ask::get(self.client, &format!("{}/{name}", kind.path(key.namespace.as_deref()))).await;
+            let path = kind.path_of(&kind.api_version(), key.namespace.as_deref(), &key.name);
+            let answer = ask::get(self.client, &path).await;
             (key, answer)
         });
         let mut answers = stream::iter(asked.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
@@ -140,14 +138,9 @@ impl Looking<'_> {
 
 /// An object as the files would have it.
 fn known(kind: &Kind, mut value: Value) -> (Key, Live) {
-    // Items of a list have no kind of their own.
-    value["apiVersion"] = kind.api_version().into();
-    value["kind"] = kind.kind.as_str().into();
+    kind.stamp(&mut value);
     let managed = value["metadata"]["managedFields"].take();
-    clean(&mut value, &mut BTreeSet::new());
     let key = Key::of(&value);
-    if key.is_secret() {
-        hide(&mut value, Secrets::Plain);
-    }
+    as_file(&mut value, key.is_secret());
     (key, Live { value, short: None, managed })
 }

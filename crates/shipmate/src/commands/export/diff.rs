@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use operate::export::compare::{Comparison, Difference, Live, compare, is_unseen};
+use doctor::text::is_invisible;
+use operate::export::compare::{Comparison, Difference, Live, compare};
 use operate::export::page::{About, page};
 use operate::export::secrets::{Compared, comparable};
 use operate::export::{self, Collected, Failed, Key, Object, restore};
@@ -132,7 +133,8 @@ pub(super) fn back(text: &mut String, difference: &Difference) {
 
 fn shown(value: Option<&Value>) -> String {
     let Some(value) = value else { return "(none)".to_owned() };
-    let seen = |letter: char| if is_unseen(letter) { letter.escape_unicode().to_string() } else { letter.to_string() };
+    let seen =
+        |letter: char| if is_invisible(letter) { letter.escape_unicode().to_string() } else { letter.to_string() };
     let text: String = value.to_string().chars().map(seen).collect();
     if text.chars().count() <= VALUE {
         return text;
