@@ -75,6 +75,7 @@ pub struct Step {
     pub notes: Vec<String>,
     /// When: steps of the same turn need nothing of one another.
     turn: (u8, u8),
+    /// What is sent; nothing where there is nothing to be done.
     object: Value,
     owners: Vec<Owner>,
     kind: Option<Kind>,
@@ -108,7 +109,7 @@ pub enum Done {
 /// When the API can't be asked, or the request does not fit the files.
 pub async fn plan(
     client: &Client,
-    export: &Export,
+    export: Export,
     request: &Request,
     told: impl FnMut(usize),
 ) -> Result<Vec<Step>, ExportError> {
@@ -144,13 +145,16 @@ fn steps(files: &BTreeMap<Key, Value>, served: &[Kind], found: &Found, request: 
     let step = |(key, file): (&Key, &Value)| {
         let (kind, new_kind) = (any(key), find(served, key).is_none());
         let owners = owners(key, file, any).unwrap_or_default();
+        let action = action(key, file, kind.as_ref(), found);
+        // Of most objects nothing is to be done: they are not held once more.
+        let is_work = matches!(action, Action::Create | Action::Change { .. });
         let mut step = Step {
             key: key.clone(),
-            action: action(key, file, kind.as_ref(), found),
+            action,
             refusal: None,
             notes: Vec::new(),
             turn: (0, 0),
-            object: prepared(key, file),
+            object: if is_work { prepared(key, file) } else { Value::Null },
             owners,
             kind,
             new_kind,

@@ -36,7 +36,7 @@ impl Request {
     ///
     /// # Errors
     /// When a namespace is not in the files, or two objects would become the same.
-    pub fn select(&self, export: &Export) -> Result<BTreeMap<Key, Value>, ExportError> {
+    pub fn select(&self, export: Export) -> Result<BTreeMap<Key, Value>, ExportError> {
         let files = export.by_key()?;
         for name in self.namespaces.iter().chain(self.mapping.namespaces.keys()) {
             let is_there = files.keys().any(|key| key.namespace.as_ref() == Some(name) || is_namespace(key, name));
@@ -46,7 +46,8 @@ impl Request {
         }
         let needed = if self.is_part() { self.needed(&files) } else { BTreeSet::new() };
         let mut found: BTreeMap<Key, Value> = BTreeMap::new();
-        for (key, object) in files {
+        for (_, mut object) in export.objects {
+            let key = Key::of(&object);
             let chosen = match &key.namespace {
                 _ if !self.is_part() => true,
                 Some(namespace) => self.wants(namespace),
@@ -55,7 +56,6 @@ impl Request {
             if !chosen {
                 continue;
             }
-            let mut object = object.clone();
             self.mapping.apply(&mut object);
             let new = Key::of(&object);
             if found.insert(new.clone(), object).is_some() {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     fn names(request: &Request) -> Vec<String> {
-        request.select(&export()).unwrap().keys().map(ToString::to_string).collect()
+        request.select(export()).unwrap().keys().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -201,11 +201,11 @@ mod tests {
         let mapping =
             Mapping { namespaces: BTreeMap::from([("shop".to_owned(), "other".to_owned())]), ..Mapping::default() };
         let both = Request { namespaces: BTreeSet::from(["other".to_owned()]), mapping: mapping.clone() };
-        let error = both.select(&export()).unwrap_err().to_string();
+        let error = both.select(export()).unwrap_err().to_string();
         assert!(error.contains("two objects of the files would become"), "{error}");
         let one = Request { mapping, ..Request::default() };
         assert!(names(&one).contains(&"other/configmap/a".to_owned()));
         let missing = Request { namespaces: BTreeSet::from(["nowhere".to_owned()]), ..Request::default() };
-        assert!(missing.select(&export()).unwrap_err().to_string().contains("nowhere"));
+        assert!(missing.select(export()).unwrap_err().to_string().contains("nowhere"));
     }
 }

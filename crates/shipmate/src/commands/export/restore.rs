@@ -28,7 +28,7 @@ pub(super) async fn run(arguments: &Restore) -> anyhow::Result<ExitCode> {
         secrets::decrypt(&mut files, &access)?;
     }
     let bar = super::bar();
-    let steps = restore::plan(&reached.client, &files, &request, |objects| super::count(&bar, objects)).await;
+    let steps = restore::plan(&reached.client, files, &request, |objects| super::count(&bar, objects)).await;
     bar.finish_and_clear();
     let steps = steps?;
     let count = |which: fn(&Action) -> bool| steps.iter().filter(|step| which(&step.action)).count();

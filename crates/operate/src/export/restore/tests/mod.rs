@@ -45,7 +45,7 @@ fn export(objects: impl IntoIterator<Item = Value>) -> Export {
 }
 
 async fn planned(api: &Pretended, export: &Export) -> Vec<Step> {
-    plan(&api.client(), export, &Request::default(), |_| {}).await.unwrap()
+    plan(&api.client(), export.clone(), &Request::default(), |_| {}).await.unwrap()
 }
 
 /// Restores; what became of each.
